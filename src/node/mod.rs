@@ -1,0 +1,3 @@
+//! The node, read-only.
+
+pub mod root;

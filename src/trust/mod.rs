@@ -1,0 +1,10 @@
+//! What trust means, knowing no runtime. Pure.
+
+pub mod certificate;
+pub mod declaration;
+pub mod desired;
+pub mod entry;
+pub mod host;
+pub mod policy;
+pub mod problem;
+pub mod toml_reader;
