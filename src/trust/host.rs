@@ -1,4 +1,9 @@
 //! Registry hosts, checked once at the edge.
+//!
+//! Input is forgiven where it can mean only one registry, and refused with a reason everywhere
+//! else. What is forgiven: white space and a byte-order mark around it, `http://`, `https://` and
+//! `oci://` in any case, upper case, slashes at the end, one dot at the end, Docker Hub's other
+//! names, and the API's own paths (see [`Address::path`]).
 
 use std::fmt;
 use std::net::IpAddr;
@@ -6,6 +11,14 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+mod address;
+mod fault;
+mod name;
+#[cfg(test)]
+mod tests;
+
+pub use fault::{HostError, HostFault};
 
 /// A registry as image references spell it: `name`, `name:port` or `[v6]:port`.
 ///
@@ -16,19 +29,18 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct RegistryHost(Arc<str>);
 
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HostError {
-    #[error("the registry host is empty")]
-    Empty,
-}
-
 /// What an address said besides the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
     pub host: RegistryHost,
     /// `http`, `https`: ambiguous on its own, because people paste `http://` before TLS registries.
+    /// `oci://` says nothing about TLS, so it is `None` like no scheme at all.
     pub scheme: Option<Scheme>,
     /// Everything after the host, without a trailing slash: `""` or `/lib/proxy`.
+    ///
+    /// `/v1`, `/v2`, `/v1/_ping` and `/v2/_catalog` are the API of a registry that lies at the
+    /// root, so alone they are `""`. Anything longer is kept whole, because a mirror's `/v2/proxy`
+    /// is where it lies.
     pub path: String,
 }
 
@@ -36,6 +48,15 @@ pub struct Address {
 pub enum Scheme {
     Http,
     Https,
+}
+
+impl Scheme {
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
 }
 
 impl RegistryHost {
@@ -62,12 +83,36 @@ impl RegistryHost {
     pub fn is_docker_hub(&self) -> bool {
         &*self.0 == "docker.io"
     }
+
+    /// The directory that containerd looks for before the one with this host's own name.
+    ///
+    /// It was made for file systems without colons, and an empty one hides the real directory. A
+    /// port-less IPv6 address has one too: containerd cuts at the last colon, whatever it divides,
+    /// and looks for `[:_1]_`.
+    pub fn containerd_alias(&self) -> Option<String> {
+        self.0.rsplit_once(':').map(|(name, port)| format!("{name}_{port}_"))
+    }
 }
 
 impl Address {
-    /// Understands what people paste: schemes, paths, upper case, Docker Hub's other names.
-    pub fn parse(_input: &str) -> Result<Self, HostError> {
-        Err(HostError::Empty)
+    /// Understands what people paste where a registry is named.
+    ///
+    /// A scheme's default port is dropped, because image references do not write it: the images of
+    /// `https://harbor.corp:443/` are called `harbor.corp/…`. Without a scheme the text is taken
+    /// for the start of an image reference, and there `harbor.corp:443` is another registry.
+    ///
+    /// A name without a dot is the exception: runtimes take it for a registry only with a port, so
+    /// `https://registry/` is `registry:443`, and a bare `registry` is refused.
+    pub fn parse(input: &str) -> Result<Self, HostError> {
+        address::parse(input, address::Role::Registry)
+    }
+
+    /// Understands the address of a mirror.
+    ///
+    /// It is dialled, not looked up, so Docker Hub's server keeps its own name here: nothing
+    /// answers as a registry at `docker.io`.
+    pub fn parse_mirror(input: &str) -> Result<Self, HostError> {
+        address::parse(input, address::Role::Mirror)
     }
 }
 
@@ -79,11 +124,13 @@ impl FromStr for RegistryHost {
     }
 }
 
+/// The way back from what was stored: the host alone, which must come back as the same value. So
+/// Docker Hub's server, as a mirror, is not turned into Docker Hub here.
 impl TryFrom<String> for RegistryHost {
     type Error = HostError;
 
     fn try_from(host: String) -> Result<Self, Self::Error> {
-        host.parse()
+        address::parse_stored(&host)
     }
 }
 

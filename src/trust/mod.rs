@@ -6,5 +6,6 @@ pub mod desired;
 pub mod entry;
 pub mod host;
 pub mod policy;
+mod printable;
 pub mod problem;
 pub mod toml_reader;
