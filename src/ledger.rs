@@ -61,6 +61,11 @@ pub struct OwnedFile {
 pub struct DaemonOwned {
     /// The file was not there before us; it goes when nothing but ours is left in it.
     pub created_file: bool,
+    /// The file was there and held this white space only, or nothing.
+    pub blank_file: Option<String>,
+    /// The object had no member and no white space before us: `{}`. Without this, `{}` and
+    /// `{\n}` could not be told apart when the last key is taken out again.
+    pub opened_object: bool,
     /// By key: `insecure-registries`, `registry-mirrors`.
     pub arrays: BTreeMap<String, ArrayOwned>,
 }
@@ -71,9 +76,8 @@ pub struct ArrayOwned {
     /// The key was not there before us. It may outlive its elements as `[]`: see
     /// `target::docker_daemon`.
     pub created_key: bool,
-    /// The object had no member and no white space before us: `{}`. Without this, `{}` and
-    /// `{\n}` could not be told apart when the key is taken out again.
-    pub opened_object: bool,
+    /// The key was there and held `null`.
+    pub was_null: bool,
     pub elements: BTreeSet<String>,
 }
 
