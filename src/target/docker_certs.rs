@@ -48,8 +48,14 @@ pub const BUILDKIT_CACHE: &str = "`docker build` may go on with the old trust fo
 /// The files docker needs in certs.d for these entries.
 pub fn want(entries: &[&Entry], docker: &Docker, files: &Files, ledger: &Ledger) -> Wants {
     let foreign = Foreign::read(docker, files, &ledger.docker_daemon);
-    let mut wanting =
-        Wanting { docker, files, ledger, foreign, wants: Wants::default(), by_path: BTreeMap::new() };
+    let mut wanting = Wanting {
+        docker,
+        files,
+        ledger,
+        foreign,
+        wants: Wants::default(),
+        by_path: BTreeMap::new(),
+    };
     let ours = || entries.iter().filter(|entry| entry.is_for(Runtime::Docker));
     for entry in ours() {
         wanting.entry(entry);

@@ -32,8 +32,8 @@ mod want;
 pub(super) use foreign::{Cover, Foreign};
 pub use merge::{Merged, merge};
 pub use merge_error::MergeError;
-pub use want::want;
 pub(super) use want::resolves;
+pub use want::want;
 
 /// A key of daemon.json that may differ because of us. There is no third.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -108,7 +108,8 @@ impl Wanting<'_> {
                 }
                 _ => {
                     let host = place.path.file_name();
-                    let message = format!("`{path}` is believed for `{host}` as well and is not ours");
+                    let message =
+                        format!("`{path}` is believed for `{host}` as well and is not ours");
                     self.note(place, message);
                 }
             }
@@ -162,8 +163,8 @@ impl Wanting<'_> {
 
     /// BuildKit in dockerd before 25 keeps the list of directories that it saw at the start.
     fn report_frozen_map(&mut self, place: &Place) {
-        let is_there = self.files.listings.contains_key(&place.path)
-            || self.files.get(&place.path).is_some();
+        let is_there =
+            self.files.listings.contains_key(&place.path) || self.files.get(&place.path).is_some();
         if self.docker.is_before(25, 0) && !is_there {
             let message = format!(
                 "`docker build` with BuildKit sees `{}` only after a restart of dockerd, because \

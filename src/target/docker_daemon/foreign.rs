@@ -47,8 +47,7 @@ pub(crate) struct Foreign {
 impl Foreign {
     pub(crate) fn read(docker: &Docker, files: &Files, owned: &DaemonOwned) -> Self {
         // An unknown version may be one that has `::1/128` built in.
-        let mut foreign =
-            Self { trusts_v6_loopback: !docker.is_before(28, 0), ..Self::default() };
+        let mut foreign = Self { trusts_v6_loopback: !docker.is_before(28, 0), ..Self::default() };
         for key in Key::ALL {
             let in_file = in_file(key, docker, files, owned);
             let flags = docker.flag(key.flag()).flat_map(|flag| {
@@ -142,10 +141,7 @@ fn in_file(key: Key, docker: &Docker, files: &Files, owned: &DaemonOwned) -> Vec
     let mut ours: BTreeSet<&str> =
         array.into_iter().flat_map(|array| &array.elements).map(String::as_str).collect();
     let texts = items.into_iter().flatten().filter_map(Value::as_str);
-    let saying = |value: &str| Saying {
-        value: value.to_owned(),
-        source: source.clone(),
-        is_flag: false,
-    };
+    let saying =
+        |value: &str| Saying { value: value.to_owned(), source: source.clone(), is_flag: false };
     texts.filter(|text| !ours.remove(text)).map(saying).collect()
 }

@@ -39,9 +39,8 @@ impl Grammar {
     }
 
     fn accepts_cidr(self, text: &str) -> bool {
-        let padded = text
-            .rsplit_once('/')
-            .is_some_and(|(_, bits)| bits.len() > 1 && bits.starts_with('0'));
+        let padded =
+            text.rsplit_once('/').is_some_and(|(_, bits)| bits.len() > 1 && bits.starts_with('0'));
         Cidr::parse(text).is_some() && (self.padded_prefix || !padded)
     }
 

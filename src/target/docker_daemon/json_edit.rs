@@ -103,7 +103,10 @@ impl<'t> Document<'t> {
         let close = if self.inside_is_nothing() { self.newline() } else { "" };
         let value = self.render(items, &lead);
         let name = Value::from(key.name());
-        self.splice(Span { start: at, end: at }, &format!("{comma}{lead}{name}{}{value}{close}", self.colon()))
+        self.splice(
+            Span { start: at, end: at },
+            &format!("{comma}{lead}{name}{}{value}{close}", self.colon()),
+        )
     }
 
     /// `{}`: the one empty object for which [`Document::insert`] writes a line break behind the
@@ -137,9 +140,7 @@ impl<'t> Document<'t> {
     /// Writes the whole list anew, in the layout of a list of ours.
     pub(super) fn set(&self, key: Key, items: &[String]) -> String {
         match self.member(key) {
-            Some((at, member)) => {
-                self.splice(member.value, &self.render(items, self.lead(at)))
-            }
+            Some((at, member)) => self.splice(member.value, &self.render(items, self.lead(at))),
             None => self.text.to_owned(),
         }
     }
@@ -201,10 +202,9 @@ fn read(text: &str) -> Result<Value, MergeError> {
         let reason = said.split(" at line ").next().unwrap_or_default().to_owned();
         MergeError::Syntax { reason, line: error.line(), column: error.column() }
     })?;
-    input.end().map_err(|error| MergeError::TrailingText {
-        line: error.line(),
-        column: error.column(),
-    })?;
+    input
+        .end()
+        .map_err(|error| MergeError::TrailingText { line: error.line(), column: error.column() })?;
     Ok(value)
 }
 
@@ -235,6 +235,3 @@ fn member(property: &ast::ObjectProp) -> Member {
 fn span(node: &impl Ranged) -> Span {
     Span { start: node.start(), end: node.end() }
 }
-
-#[cfg(test)]
-mod tests;

@@ -47,7 +47,9 @@ impl Document<'_> {
     pub(super) fn new_lead(&self) -> String {
         let inside = self.cut(self.object.start + 1, self.object.end - 1);
         match self.members.len() {
-            0 if inside.is_empty() || inside.contains('\n') => format!("{}{INDENT}", self.newline()),
+            0 if inside.is_empty() || inside.contains('\n') => {
+                format!("{}{INDENT}", self.newline())
+            }
             0 => inside.to_owned(),
             1 if self.lead(0).is_empty() => self.space().to_owned(),
             members => self.lead(members - 1).to_owned(),
@@ -57,7 +59,8 @@ impl Document<'_> {
     /// A list of ours under a member with this lead: one element per line where the object has one
     /// member per line.
     pub(super) fn render(&self, items: &[String], lead: &str) -> String {
-        let items: Vec<_> = items.iter().map(|item| Value::from(item.as_str()).to_string()).collect();
+        let items: Vec<_> =
+            items.iter().map(|item| Value::from(item.as_str()).to_string()).collect();
         if items.is_empty() || !lead.contains('\n') {
             return format!("[{}]", items.join(&format!(",{}", self.space())));
         }

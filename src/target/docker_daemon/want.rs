@@ -91,14 +91,18 @@ impl Wanting<'_> {
 
     fn why_not_insecure(&self, host: &RegistryHost) -> Option<String> {
         if host.is_docker_hub() {
-            return Some("docker always verifies Docker Hub, whatever insecure-registries says".into());
+            return Some(
+                "docker always verifies Docker Hub, whatever insecure-registries says".into(),
+            );
         }
         if let Some(reason) = docker_certs::why_no_reference(host, self.docker) {
             return Some(reason);
         }
         let fits = Grammar::default().accepts_insecure(host.as_str());
         (!fits).then(|| {
-            format!("not every docker starts with `{host}` in insecure-registries, so it is not written")
+            format!(
+                "not every docker starts with `{host}` in insecure-registries, so it is not written"
+            )
         })
     }
 
@@ -106,7 +110,8 @@ impl Wanting<'_> {
         match self.foreign.insecure(host).cloned() {
             Some(saying) if saying.is_flag => {
                 let source = saying.source;
-                return self.note(item, format!("`{host}` is already insecure by a flag in {source}"));
+                return self
+                    .note(item, format!("`{host}` is already insecure by a flag in {source}"));
             }
             Some(saying) => self.note(item, stays(&saying.value)),
             None => {}
@@ -176,13 +181,15 @@ impl Wanting<'_> {
             if Grammar::default().accepts_insecure(mirror.host.as_str()) {
                 self.element(&mirror.host, item);
             } else {
-                return self.note(item, format!("docker cannot have the mirror `{url}` unverified"));
+                return self
+                    .note(item, format!("docker cannot have the mirror `{url}` unverified"));
             }
         }
         match self.foreign.mirror(url).cloned() {
             Some(saying) if saying.is_flag => {
                 let source = saying.source;
-                return self.note(item, format!("`{url}` is already a mirror by a flag in {source}"));
+                return self
+                    .note(item, format!("`{url}` is already a mirror by a flag in {source}"));
             }
             Some(saying) => self.note(item, stays(&saying.value)),
             None => {}
@@ -208,8 +215,11 @@ impl Wanting<'_> {
                 "reach it by another address".to_owned(),
             ),
             Cover::IfResolvedInto(ranges) => {
-                let message = resolves(&mirror.host, ranges.iter().map(|(_, saying)| &*saying.value));
-                return if verified || shares { self.note(item, message) };
+                let message =
+                    resolves(&mirror.host, ranges.iter().map(|(_, saying)| &*saying.value));
+                return if verified || shares {
+                    self.note(item, message)
+                };
             }
             Cover::Nothing => return,
         };
