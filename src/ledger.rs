@@ -18,10 +18,18 @@ pub struct Ledger {
     pub format: u32,
     /// Counts what was in force. 0: nothing ever was.
     pub generation: u64,
+    /// Of the entries in that generation, so that an unchanged set is known without reading it.
+    pub entries: Option<Sha256Hex>,
+    /// Client keys that are kept for a rollback, by digest, with the last generation that needs
+    /// each: when that one is forgotten, the key is erased.
+    pub keys: BTreeMap<Sha256Hex, u64>,
     /// Files that are ours as a whole.
     pub files: BTreeMap<NodePath, OwnedFile>,
     /// Directories that were not there before us. Removed when they are empty again.
     pub directories: BTreeSet<NodePath>,
+    /// The fingerprints (their beginnings) of authorities that we took out of the system store and
+    /// that its bundle may still have, until the distribution's tool has run.
+    pub leaving_store: BTreeSet<String>,
     /// What is ours inside daemon.json.
     pub docker_daemon: DaemonOwned,
     /// What is ours inside containerd's config.toml.
@@ -37,12 +45,23 @@ impl Default for Ledger {
         Self {
             format: FORMAT,
             generation: 0,
+            entries: None,
+            keys: BTreeMap::new(),
             files: BTreeMap::new(),
             directories: BTreeSet::new(),
+            leaving_store: BTreeSet::new(),
             docker_daemon: DaemonOwned::default(),
             containerd_config: None,
             changed: BTreeMap::new(),
         }
+    }
+}
+
+impl Ledger {
+    /// Whether the system store has, or lately had, anything of ours.
+    pub fn uses_system_store(&self) -> bool {
+        !self.leaving_store.is_empty()
+            || self.files.values().any(|file| file.target == Target::SystemCa)
     }
 }
 

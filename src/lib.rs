@@ -1,4 +1,42 @@
-//! regtrust: makes a node's container runtimes trust the right image registries.
+//! regtrust makes a node's container runtimes trust the right image registries.
+//!
+//! ```text
+//!  source/        trust/            target/ + plan           txn/           (an operator, or the
+//!  drop-in files ─▶ DesiredState ┐                                            daemon to come)
+//!                   + Policy     ├─▶ effective ─▶ render ─┐
+//!  state           (generation)  ┘                        ├─▶ Plan ─▶ Transaction ─▶ effects due
+//!  node/            NodeRoot ─▶ observe ──────────────────┘   (data)   (journal)
+//!  └─ IO ─┘         └──────────────── PURE ────────────────┘           └── IO ──┘
+//! ```
+//!
+//! The left decides and cannot touch the node; the right acts and may not decide. Only a
+//! [`plan::Plan`] crosses, so what `plan` prints, what `--json` says and what `apply` does are the
+//! same value. The linter holds the wall: the pure modules cannot name a file, a process, a clock or
+//! the environment, and `grep -rn 'expect(clippy::disallowed' src` lists the code that can.
+//!
+//! [`reconcile`] is the only module that knows the order of things.
+//!
+//! # Where to look
+//!
+//! | to learn | read |
+//! |---|---|
+//! | what a declaration may say | [`trust::declaration`], [`trust::host`], [`trust::certificate`] |
+//! | what wins when things contradict | [`trust::effective`] |
+//! | what a runtime version needs | `target/`, one file per thing that is configured |
+//! | what is ours, and what happens to it | [`ledger`], [`plan`] |
+//! | why a crash cannot leave half of it | [`txn`] |
+//! | what a reload or a restart is due for | [`plan::effect`] |
+//!
+//! # Choices that span modules
+//!
+//! * **rustix opens, nix identifies.** Everything with a file descriptor goes through rustix: it has
+//!   `openat2`, `renameat2` with exchange, `statx` and extended attributes on every libc, musl
+//!   included. nix is for what the process is: whether it may be dumped, what it may use.
+//! * **Text is spliced, not printed.** `daemon.json` and `config.toml` belong to administrators. A
+//!   parser finds where our key stands, the text around it is kept, and the result is parsed again
+//!   and compared before it may be written.
+//! * **No memory of how a file was.** What is ours is taken out of the file as it is *now*, so that
+//!   nothing that others did since is lost.
 
 pub mod content;
 pub mod ledger;

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::content::Content;
+use crate::node_path;
 use crate::path::NodePath;
 
 /// What a path held. A path that is not in [`Files`] held nothing.
@@ -192,6 +193,28 @@ pub enum CaLayout {
     Redhat,
     Suse,
     Arch,
+}
+
+impl CaLayout {
+    /// Where CAs are dropped for the distribution's tool to pick up.
+    pub fn anchors(self) -> NodePath {
+        match self {
+            Self::Debian | Self::Alpine => node_path!("usr/local/share/ca-certificates"),
+            Self::Redhat => node_path!("etc/pki/ca-trust/source/anchors"),
+            Self::Suse => node_path!("etc/pki/trust/anchors"),
+            Self::Arch => node_path!("etc/ca-certificates/trust-source/anchors"),
+        }
+    }
+
+    /// The bundle that the tool writes and programs read.
+    pub fn bundle(self) -> NodePath {
+        match self {
+            Self::Debian | Self::Alpine => node_path!("etc/ssl/certs/ca-certificates.crt"),
+            Self::Redhat => node_path!("etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem"),
+            Self::Suse => node_path!("var/lib/ca-certificates/ca-bundle.pem"),
+            Self::Arch => node_path!("etc/ca-certificates/extracted/tls-ca-bundle.pem"),
+        }
+    }
 }
 
 /// A container engine that is here but is not managed, and why.

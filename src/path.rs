@@ -38,7 +38,7 @@ impl NodePath {
     #[must_use]
     pub fn join(&self, part: &str) -> Self {
         debug_assert!(Self::new(part).is_ok(), "{part:?} is not a plain component");
-        Self(format!("{}/{part}", self.0).into())
+        Self([&*self.0, "/", part].concat().into())
     }
 
     pub fn as_str(&self) -> &str {

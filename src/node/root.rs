@@ -3,22 +3,27 @@
 //! Every path is resolved beneath the handle, so that neither a link on the node (`/etc/docker` ->
 //! `/data/docker`, which must mean the *node's* `/data` when the node is mounted at `/host`) nor one
 //! that somebody swaps in while we work leads out of it.
-#![expect(clippy::disallowed_types, reason = "reads the node, beneath the root handle")]
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, ResolveFlags, StatxFlags};
-use rustix::io::Errno;
+use rustix::fs::{Access, AtFlags, Mode, OFlags, ResolveFlags, Stat};
+use rustix::io::{Errno, retry_on_intr};
 
-use crate::content::Content;
 use crate::observed::Found;
 use crate::path::NodePath;
 
-/// No file that we read is anywhere near this; one that is was not written by a person.
-const LARGEST_FILE: u64 = 64 << 20;
+mod look;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+pub use look::{LARGEST_FILE, Listing, list, look_in, names_in};
+
+/// How often a resolution that raced with renames is tried again before it is done step by step.
+/// Without an end, whoever may rename a directory on the way could keep us here for ever.
+const RACES: u32 = 32;
 
 #[derive(Debug)]
 pub struct NodeRoot {
@@ -34,6 +39,24 @@ pub enum RootError {
     Io { operation: &'static str, path: NodePath, source: io::Error },
     #[error("`{path}` is larger than {LARGEST_FILE} bytes")]
     TooLarge { path: NodePath },
+    /// A pipe, a device, a directory: reading it might block, or never end.
+    #[error("`{path}` is not a regular file")]
+    NotAFile { path: NodePath },
+    /// Left out, it would look as if it were not there, and a directory that holds it as empty.
+    #[error("`{directory}` holds `{name}`, whose name is not UTF-8; rename it")]
+    Name { directory: NodePath, name: String },
+}
+
+impl RootError {
+    /// Why, without the path: for [`Found::Unreadable`], which stands beside the path.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Open { source, .. } | Self::Io { source, .. } => source.to_string(),
+            Self::TooLarge { .. } => format!("larger than {LARGEST_FILE} bytes"),
+            Self::NotAFile { .. } => "not a regular file".to_owned(),
+            Self::Name { name, .. } => look::name_reason(name),
+        }
+    }
 }
 
 impl NodeRoot {
@@ -69,11 +92,28 @@ impl NodeRoot {
     }
 
     /// What lies at `path`, whose last component is not followed.
+    ///
+    /// What cannot be read at the path itself is [`Found::Unreadable`]; an error means that the
+    /// directory it lies in cannot be opened.
     pub fn look(&self, path: &NodePath) -> Result<Option<Found>, RootError> {
         match self.parent(path)? {
             None => Ok(None),
             Some(parent) => look_in(parent.as_fd(), path),
         }
+    }
+
+    /// Whether anything is at `path`, through links; nothing is opened for reading, so this is right
+    /// for a program of 100 MB and for a device.
+    pub fn exists(&self, path: &NodePath) -> Result<bool, RootError> {
+        let opened = absent_is_none(self.resolve(path, OFlags::PATH | OFlags::CLOEXEC));
+        Ok(opened.map_err(io_error("examine", path))?.is_some())
+    }
+
+    /// Whether a directory is at `path`, through links. What is in it need not be readable.
+    pub fn is_directory(&self, path: &NodePath) -> Result<bool, RootError> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let opened = absent_is_none(self.resolve(path, flags));
+        Ok(opened.map_err(io_error("examine", path))?.is_some())
     }
 
     /// Reads a file through links, as a program on the node would. `None`: it is not there.
@@ -84,44 +124,45 @@ impl NodeRoot {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
         match absent_is_none(self.resolve(path, flags)).map_err(io_error("open", path))? {
             None => Ok(None),
-            Some(file) => read_all(File::from(file), path).map(Some),
+            Some(file) => look::read_regular(file.as_fd(), path).map(Some),
         }
+    }
+
+    /// Who owns what lies at `path`, through links, and who may change it. `None`: it is not there.
+    pub fn stat(&self, path: &NodePath) -> Result<Option<Stat>, RootError> {
+        let opened = absent_is_none(self.resolve(path, OFlags::PATH | OFlags::CLOEXEC));
+        let opened = opened.map_err(io_error("examine", path))?;
+        opened.map(|at| rustix::fs::fstat(at).map_err(io_error("examine", path))).transpose()
     }
 
     /// The names in a directory, sorted. `None`: it is not there.
     pub fn names(&self, path: &NodePath) -> Result<Option<Vec<String>>, RootError> {
+        self.listing(path)?.map(|listing| listing.into_names(path)).transpose()
+    }
+
+    /// The names in a directory, those that are not UTF-8 apart. `None`: it is not there.
+    pub fn listing(&self, path: &NodePath) -> Result<Option<Listing>, RootError> {
         match self.directory(path)? {
             None => Ok(None),
-            Some(directory) => names_in(directory.as_fd(), path).map(Some),
+            Some(directory) => list(&directory).map(Some).map_err(io_error("list", path)),
         }
     }
 
     fn resolve(&self, path: &NodePath, flags: OFlags) -> Result<OwnedFd, Errno> {
         let within = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        loop {
-            let opened =
-                rustix::fs::openat2(&self.directory, path.as_str(), flags, Mode::empty(), within);
-            match opened {
+        let open =
+            || rustix::fs::openat2(&self.directory, path.as_str(), flags, Mode::empty(), within);
+        for _ in 0..RACES {
+            match retry_on_intr(open) {
                 // A rename elsewhere raced with `..` in a link; the kernel asks for another try.
                 Err(Errno::AGAIN) => {}
-                // Kernels before 5.6, and units with `RestrictSUIDSGID=`, whose filter cannot look
-                // behind openat2's pointer. A plain open would follow links anywhere, so: walk.
-                Err(Errno::NOSYS) => return self.walk(path, flags),
+                // Kernels before 5.6; units with `RestrictSUIDSGID=`, whose filter cannot look
+                // behind openat2's pointer; seccomp profiles older than the call, which say EPERM.
+                Err(Errno::NOSYS | Errno::PERM) => break,
                 other => return other,
             }
         }
-    }
-
-    /// Opens component by component and follows no link at all: stricter than openat2, never laxer.
-    fn walk(&self, path: &NodePath, flags: OFlags) -> Result<OwnedFd, Errno> {
-        let step = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut at = rustix::io::dup(&self.directory)?;
-        if let Some(parent) = path.parent() {
-            for part in parent.as_str().split('/') {
-                at = rustix::fs::openat(&at, part, step, Mode::empty())?;
-            }
-        }
-        rustix::fs::openat(&at, path.file_name(), flags | OFlags::NOFOLLOW, Mode::empty())
+        walk::walk(self.directory.as_fd(), path.as_str(), flags)
     }
 }
 
@@ -131,73 +172,9 @@ impl AsFd for NodeRoot {
     }
 }
 
-/// What lies at the last component of `path` in `directory`, not following a link.
-pub fn look_in(directory: BorrowedFd<'_>, path: &NodePath) -> Result<Option<Found>, RootError> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    match rustix::fs::openat(directory, path.file_name(), flags, Mode::empty()) {
-        Ok(file) => look_at(File::from(file), path).map(Some),
-        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
-        Err(Errno::LOOP) => {
-            let to = rustix::fs::readlinkat(directory, path.file_name(), Vec::new())
-                .map_err(io_error("read the link", path))?;
-            Ok(Some(Found::Symlink { to: to.to_string_lossy().into_owned() }))
-        }
-        // A socket, or a device without a driver.
-        Err(Errno::NXIO) => Ok(Some(Found::Other)),
-        Err(errno) => Ok(Some(Found::Unreadable { error: io::Error::from(errno).to_string() })),
-    }
-}
-
-fn look_at(file: File, path: &NodePath) -> Result<Found, RootError> {
-    let wanted = StatxFlags::TYPE | StatxFlags::MODE;
-    let stat = rustix::fs::statx(&file, "", AtFlags::EMPTY_PATH, wanted)
-        .map_err(io_error("examine", path))?;
-    match FileType::from_raw_mode(stat.stx_mode.into()) {
-        FileType::RegularFile => {
-            let locked =
-                rustix::fs::StatxAttributes::IMMUTABLE | rustix::fs::StatxAttributes::APPEND;
-            Ok(Found::File {
-                content: Content::plain(read_all(file, path)?),
-                mode: u32::from(stat.stx_mode) & 0o7777,
-                immutable: stat.stx_attributes.intersects(locked),
-            })
-        }
-        FileType::Directory => Ok(Found::Directory),
-        _ => Ok(Found::Other),
-    }
-}
-
-/// The names in an open directory, sorted, without `.` and `..`.
-pub fn names_in(directory: BorrowedFd<'_>, path: &NodePath) -> Result<Vec<String>, RootError> {
-    let entries = rustix::fs::Dir::read_from(directory).map_err(io_error("list", path))?;
-    let mut names = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(io_error("list", path))?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name != "." && name != ".." {
-            names.push(name);
-        }
-    }
-    names.sort();
-    Ok(names)
-}
-
-/// Whether anything is at a path that no other function here could name, such as a mount's own root.
+/// Whether entries can be made in a directory: neither its mode nor a read-only mount forbids it.
 pub fn is_writable(directory: BorrowedFd<'_>) -> bool {
     rustix::fs::accessat(directory, ".", Access::WRITE_OK, AtFlags::empty()).is_ok()
-}
-
-fn read_all(file: File, path: &NodePath) -> Result<Vec<u8>, RootError> {
-    let mut bytes = Vec::new();
-    file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(|source| RootError::Io {
-        operation: "read",
-        path: path.clone(),
-        source,
-    })?;
-    if bytes.len() as u64 > LARGEST_FILE {
-        return Err(RootError::TooLarge { path: path.clone() });
-    }
-    Ok(bytes)
 }
 
 fn absent_is_none<T>(result: Result<T, Errno>) -> Result<Option<T>, Errno> {
@@ -209,28 +186,5 @@ fn absent_is_none<T>(result: Result<T, Errno>) -> Result<Option<T>, Errno> {
 }
 
 fn io_error(operation: &'static str, path: &NodePath) -> impl FnOnce(Errno) -> RootError {
-    let path = path.clone();
-    move |errno| RootError::Io { operation, path, source: errno.into() }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::symlink;
-
-    use super::*;
-    use crate::node_path;
-
-    #[test]
-    #[expect(clippy::disallowed_methods, reason = "makes a tree to read")]
-    fn a_link_out_of_the_root_means_the_same_path_within_it() {
-        let outside = tempfile::tempdir().unwrap();
-        std::fs::write(outside.path().join("passwd"), "outside").unwrap();
-        let tree = tempfile::tempdir().unwrap();
-        symlink(outside.path(), tree.path().join("etc")).unwrap();
-        let root = NodeRoot::open(tree.path()).unwrap();
-
-        assert_eq!(root.read(&node_path!("etc/passwd")).unwrap(), None);
-        let walked = root.walk(&node_path!("etc/passwd"), OFlags::RDONLY);
-        assert_eq!(walked.unwrap_err(), Errno::NOTDIR, "the walk must not follow it either");
-    }
+    move |errno| RootError::Io { operation, path: path.clone(), source: errno.into() }
 }

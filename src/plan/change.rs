@@ -29,6 +29,8 @@ pub struct Unit {
     /// The directory that is exchanged as a whole. `None`: a single file beside other people's.
     pub directory: Option<NodePath>,
     pub edits: Vec<FileEdit>,
+    /// The directory was not made by us and stays, empty or not.
+    pub keep: bool,
 }
 
 /// Everything one transaction does, in this order.
