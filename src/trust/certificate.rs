@@ -14,6 +14,7 @@ use crate::content::{Content, Sha256Hex};
 mod algorithm;
 mod chain;
 mod client;
+mod describe;
 mod error;
 mod judge;
 mod pem;
@@ -21,6 +22,7 @@ mod pem;
 mod tests;
 mod x509;
 
+pub use describe::describe;
 pub use error::CertError;
 pub use judge::CertFault;
 pub use pem::PemError;
@@ -168,4 +170,12 @@ pub struct ClientPair {
     pub certificate: Content,
     /// PEM of the key; always [`Content::Secret`].
     pub key: Content,
+}
+
+#[cfg(test)]
+impl CaBundle {
+    pub(crate) fn unchecked(certificates: Vec<CaCertificate>) -> Self {
+        let pem: String = certificates.iter().map(|certificate| &*certificate.pem).collect();
+        Self { certificates: certificates.into(), content: Content::plain(pem) }
+    }
 }

@@ -145,3 +145,10 @@ impl fmt::Display for RegistryHost {
         f.write_str(&self.0)
     }
 }
+
+#[cfg(test)]
+impl RegistryHost {
+    pub(crate) fn unchecked(host: &str) -> Self {
+        Self(host.into())
+    }
+}
