@@ -107,7 +107,7 @@ impl Wanting<'_> {
     }
 
     fn entry(&mut self, entry: &Entry) {
-        let item = item(entry);
+        let item = item_of(entry);
         if entry.trust == Trust::SkipVerify {
             return self.inexpressible(
                 &item,
@@ -142,7 +142,7 @@ impl Wanting<'_> {
     fn mirror(&mut self, entry: &Entry, mirror: &Mirror) {
         if let Some(ca) = mirror.trust.ca() {
             let path = directory(&mirror.host).join(CA);
-            self.add(&path, ca.content(), PUBLIC, &item(entry));
+            self.add(&path, ca.content(), PUBLIC, &item_of(entry));
         }
     }
 
@@ -152,7 +152,7 @@ impl Wanting<'_> {
         if entry.trust.is_unverified() {
             return;
         }
-        let item = item(entry);
+        let item = item_of(entry);
         let usable = Judged::of(entry, entries, self.docker).usable;
         let own = entry.trust.ca();
         let of_mirrors: Vec<_> = usable.iter().filter_map(|one| one.mirror.trust.ca()).collect();
@@ -238,7 +238,7 @@ impl Wanting<'_> {
     }
 }
 
-fn item(entry: &Entry) -> Item {
+fn item_of(entry: &Entry) -> Item {
     Item { host: entry.host.clone(), on: Believer::Docker }
 }
 

@@ -20,6 +20,7 @@ use crate::observed::{Docker, Running};
 use crate::path::NodePath;
 use crate::target::{Conflict, Item, Note};
 
+mod adopt;
 mod foreign;
 mod grammar;
 mod json_edit;
@@ -29,6 +30,7 @@ mod merge_error;
 pub(super) mod mirrors;
 mod want;
 
+pub use adopt::adoptable;
 pub(super) use foreign::{Cover, Foreign};
 pub use merge::{Merged, merge};
 pub use merge_error::MergeError;
@@ -138,7 +140,10 @@ impl Goals {
     }
 }
 
-/// What the entries need in daemon.json. Every element is one that all versions of docker take.
+/// What the entries need in daemon.json.
+///
+/// Every element is one that all versions of docker take, but for a mirror's path, which is there
+/// only if the running version takes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DaemonWants {
     pub insecure: BTreeMap<String, BTreeSet<Item>>,
@@ -165,5 +170,7 @@ pub fn moved_config(docker: &Docker) -> Option<(String, String)> {
     (!is_default).then(|| (flag.value.clone(), flag.source.clone()))
 }
 
+#[cfg(test)]
+pub(super) mod fixtures;
 #[cfg(test)]
 mod tests;

@@ -89,7 +89,8 @@ impl Wanting<'_> {
     }
 
     fn report_other_certificates(&mut self, place: &Place) {
-        for name in place.foreign.iter().filter(|name| name.ends_with(".crt")) {
+        let is_ca = |name: &&String| name.rsplit_once('.').is_some_and(|(_, end)| end == "crt");
+        for name in place.foreign.iter().filter(is_ca) {
             let path = place.path.join(name);
             match self.files.get(&path) {
                 Some(Found::Directory) => {
@@ -137,7 +138,9 @@ impl Wanting<'_> {
     /// From 28 on: the first of `host_port_`, `host:port` and `_default` that exists is the one.
     fn report_other_directories(&mut self, place: &Place) {
         let host = place.path.file_name();
-        let here = |name: &str| self.files.names(&root()).any(|found| found == name);
+        let listing = self.files.listings.get(&root());
+        let here = |name: &str| listing.is_some_and(|names| names.contains(name));
+        // Containerd cuts at the last colon, whatever it divides.
         let alias = host.rsplit_once(':').map(|(name, port)| format!("{name}_{port}_"));
         if let Some(alias) = alias.filter(|alias| here(alias)) {
             self.wants.conflicts.push(Conflict {
@@ -151,7 +154,7 @@ impl Wanting<'_> {
                 cure: format!("move what it holds to `{}`, and remove it", place.path),
             });
         }
-        if self.files.names(&root()).any(|found| found == "_default") {
+        if here("_default") {
             let message = format!(
                 "`{}/_default` is not read for `{host}` by docker 28 and later, because that has a \
                  directory of its own",

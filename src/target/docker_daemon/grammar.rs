@@ -32,9 +32,6 @@ impl Grammar {
 
     pub(crate) fn accepts_insecure(self, element: &str) -> bool {
         let rest = without_scheme(element);
-        if element.starts_with('-') || element.ends_with('-') || rest.contains("://") {
-            return false;
-        }
         self.accepts_cidr(rest) || self.accepts_host_port(rest)
     }
 

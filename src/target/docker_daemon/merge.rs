@@ -4,7 +4,7 @@
 //! go. What was done to somebody else's file is remembered in [`DaemonOwned`] as far as taking it
 //! back exactly needs it, and no further, so an edit of theirs in the meantime is never undone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::json_edit::{Document, List};
 use super::merge_error::MergeError;
@@ -69,7 +69,7 @@ impl Draft {
     /// Nothing but white space is a file to docker 23 and later; 20.10 does not start with it.
     /// Either way it is where an object can go, and it is put back when ours goes again.
     fn of(body: &str, current: Option<&str>, owned: &DaemonOwned) -> Self {
-        let arrays = Default::default();
+        let arrays = BTreeMap::new();
         if body.trim().is_empty() {
             let blank_file = current.map(str::to_owned);
             let created_file = blank_file.is_none();
@@ -157,7 +157,7 @@ fn decide(key: Key, list: &List, owned: Option<&ArrayOwned>, goal: &Goal) -> Ste
     let created_key = owned.is_some_and(|owned| owned.created_key);
     let keep = ArrayOwned { elements, created_key, was_null: owned.is_some_and(|o| o.was_null) };
     let result = List::Items(split.result());
-    let all_ours = split.foreign.is_empty() && split.kept.is_empty();
+    let all_ours = !split.has_foreign && split.kept.is_empty();
     let (edit, owned) = match list {
         List::Absent => {
             (Edit::Insert(split.add), ArrayOwned { created_key: true, was_null: false, ..keep })
@@ -176,12 +176,11 @@ fn release(list: &List, owned: Option<&ArrayOwned>, ending: Ending, split: Split
     };
     let key_alone = ArrayOwned { created_key: true, ..ArrayOwned::default() };
     let nothing = List::Items(Vec::new());
-    let foreign = !split.foreign.is_empty();
     let (edit, owned, result) = match (list, ending) {
         // Somebody took the key out, and dockerd keeps what it loaded until it reads an empty list.
         (List::Absent, Ending::KeepEmpty) => (Edit::Insert(vec![]), Some(key_alone), nothing),
         (List::Absent, Ending::Restore) => (Edit::Nothing, None, List::Absent),
-        _ if foreign => {
+        _ if split.has_foreign => {
             let result = List::Items(split.result());
             (split.edit(), None, result)
         }
@@ -200,7 +199,7 @@ fn release(list: &List, owned: Option<&ArrayOwned>, ending: Ending, split: Split
 
 /// Whose the elements are, and what becomes of them.
 struct Split {
-    foreign: Vec<String>,
+    has_foreign: bool,
     /// Ours, and they stay.
     kept: Vec<String>,
     /// Everything that stays, in the order of the file.
@@ -212,45 +211,29 @@ struct Split {
 
 impl Split {
     fn of(key: Key, items: &[String], owned: Option<&ArrayOwned>, goal: &Goal) -> Self {
-        let nothing = BTreeSet::new();
-        let owned = owned.map_or(&nothing, |owned| &owned.elements);
-        let ours = first_positions(items, owned);
-        let is_foreign = |(at, item): (usize, &String)| (!ours.contains(&at)).then(|| item.clone());
-        let foreign: Vec<_> = items.iter().enumerate().filter_map(is_foreign).collect();
-        let taken: BTreeSet<_> = foreign.iter().map(|item| key.identity(item)).collect();
-        let present: BTreeSet<_> = ours.iter().filter_map(|at| items.get(*at)).collect();
-        let mut wanted = Vec::new();
+        let ours = positions(items, owned);
+        let is_foreign = |(at, item): &(usize, &String)| ours.get(item.as_str()) != Some(at);
+        let foreign = items.iter().enumerate().filter(is_foreign);
+        let mut taken: BTreeSet<_> = foreign.map(|(_, item)| key.identity(item)).collect();
+        let has_foreign = !taken.is_empty();
+        let mut wanted = key.ordered(&goal.elements);
         let mut seen = BTreeSet::new();
-        for element in &key.ordered(&goal.elements) {
-            let is_ours = present.contains(element) || !taken.contains(&key.identity(element));
-            if is_ours && seen.insert(key.identity(element)) {
-                wanted.push(element.clone());
-            }
-        }
-        Self::place(key, items, &ours, wanted, foreign)
-    }
-
-    fn place(
-        key: Key,
-        items: &[String],
-        ours: &BTreeSet<usize>,
-        wanted: Vec<String>,
-        foreign: Vec<String>,
-    ) -> Self {
-        let set: BTreeSet<_> = wanted.iter().collect();
-        let at = |at: &usize| items.get(*at).filter(|item| set.contains(item)).cloned();
-        let kept: Vec<_> = ours.iter().filter_map(at).collect();
-        let here: BTreeSet<_> = kept.iter().collect();
-        let missing: Vec<_> = wanted.iter().filter(|item| !here.contains(item)).cloned().collect();
+        wanted.retain(|element| {
+            let is_new = taken.insert(key.identity(element)) || ours.contains_key(element.as_str());
+            is_new && seen.insert(element.clone())
+        });
+        let is_here = |element: &String| ours.contains_key(element.as_str());
+        let (here, missing): (Vec<_>, Vec<_>) = wanted.iter().cloned().partition(is_here);
         // Docker tries mirrors in order. Where ours are not in theirs, all of ours are put anew.
-        let in_place = !key.is_ordered() || kept.iter().chain(&missing).eq(&wanted);
-        let (kept, add) = if in_place { (kept, missing) } else { (Vec::new(), wanted) };
-        let here: BTreeSet<_> = kept.iter().collect();
-        let goes = |at: &&usize| items.get(**at).is_some_and(|item| !here.contains(item));
-        let drop: BTreeSet<_> = ours.iter().filter(goes).copied().collect();
+        let in_file = here.iter().map(|element| ours.get(element.as_str()));
+        let in_place = !key.is_ordered() || (in_file.is_sorted() && wanted.starts_with(&here));
+        let (kept, add) = if in_place { (here, missing) } else { (Vec::new(), wanted) };
+        let staying: BTreeSet<_> = kept.iter().map(String::as_str).collect();
+        let goes = |(element, _): &(&&str, &usize)| !staying.contains(**element);
+        let drop: BTreeSet<_> = ours.iter().filter(goes).map(|(_, at)| *at).collect();
         let stays = |(at, item): (usize, &String)| (!drop.contains(&at)).then(|| item.clone());
         let staying = items.iter().enumerate().filter_map(stays).collect();
-        Self { foreign, kept, staying, drop, add }
+        Self { has_foreign, kept, staying, drop, add }
     }
 
     fn ours(&self) -> BTreeSet<String> {
@@ -271,12 +254,13 @@ impl Split {
 }
 
 /// Where our elements stand. Of two equal ones the first counts as ours, the other as theirs.
-fn first_positions(items: &[String], owned: &BTreeSet<String>) -> BTreeSet<usize> {
-    let mut seen = BTreeSet::new();
-    let ours = |(at, item): (usize, &'_ String)| -> Option<usize> {
-        (owned.contains(item) && seen.insert(item.clone())).then_some(at)
-    };
-    items.iter().enumerate().filter_map(ours).collect()
+fn positions<'a>(items: &'a [String], owned: Option<&ArrayOwned>) -> BTreeMap<&'a str, usize> {
+    let mut positions = BTreeMap::new();
+    let is_owned = |item: &str| owned.is_some_and(|owned| owned.elements.contains(item));
+    for (at, item) in items.iter().enumerate().filter(|(_, item)| is_owned(item)) {
+        positions.entry(item.as_str()).or_insert(at);
+    }
+    positions
 }
 
 #[cfg(test)]

@@ -22,8 +22,11 @@ pub fn want(
     owned: &DaemonOwned,
 ) -> DaemonWants {
     let foreign = Foreign::read(docker, files, owned);
-    let mut wanting = Wanting { docker, files, foreign, wants: DaemonWants::default() };
-    for entry in entries.iter().filter(|entry| entry.is_for(Runtime::Docker)) {
+    let ours = || entries.iter().filter(|entry| entry.is_for(Runtime::Docker));
+    let insecure = ours().filter(|entry| entry.trust.is_unverified()).map(|entry| &entry.host);
+    let insecure = insecure.collect();
+    let mut wanting = Wanting { docker, files, foreign, insecure, wants: DaemonWants::default() };
+    for entry in ours() {
         let item = Item { host: entry.host.clone(), on: Believer::Docker };
         // Skipping verification is what docker has no words for: `docker_certs` says so.
         if entry.trust == Trust::SkipVerify {
@@ -42,6 +45,8 @@ struct Wanting<'a> {
     docker: &'a Docker,
     files: &'a Files,
     foreign: Foreign,
+    /// What the entries themselves make insecure.
+    insecure: BTreeSet<&'a RegistryHost>,
     wants: DaemonWants,
 }
 
@@ -153,6 +158,7 @@ impl Wanting<'_> {
 
     fn mirrors(&mut self, entry: &Entry, entries: &[&Entry], item: &Item) {
         let judged = Judged::of(entry, entries, self.docker);
+        let all_fit = judged.conflicts.is_empty();
         for note in judged.notes {
             self.note(item, note);
         }
@@ -162,7 +168,7 @@ impl Wanting<'_> {
         if judged.usable.is_empty() {
             // Nothing in certs.d either: then there is nothing of it that docker can have.
             let bare = entry.host.is_docker_hub() && entry.trust == Trust::System;
-            if bare && !entry.mirrors.is_empty() && entry.client.is_none() {
+            if bare && all_fit && !entry.mirrors.is_empty() && entry.client.is_none() {
                 self.wants.inexpressible.insert(item.clone());
             }
             return;
@@ -206,6 +212,9 @@ impl Wanting<'_> {
             _ if mirror.trust == Trust::Insecure => {
                 ("it is declared `insecure`".to_owned(), "give it a CA".to_owned())
             }
+            _ if self.insecure.contains(&mirror.host) => {
+                ("its own entry makes it insecure".to_owned(), "give it a CA in both".to_owned())
+            }
             Cover::Stated(saying) => (
                 format!("`{}` in {} makes it insecure", saying.value, saying.source),
                 format!("take `{}` out of {}", saying.value, saying.source),
@@ -217,9 +226,10 @@ impl Wanting<'_> {
             Cover::IfResolvedInto(ranges) => {
                 let message =
                     resolves(&mirror.host, ranges.iter().map(|(_, saying)| &*saying.value));
-                return if verified || shares {
-                    self.note(item, message)
-                };
+                if verified || shares {
+                    self.note(item, message);
+                }
+                return;
             }
             Cover::Nothing => return,
         };

@@ -29,6 +29,10 @@ fn exactly_ours_go_when_others_came_meanwhile() {
         ("{\"insecure-registries\": [\"a\", \"b\", \"x\"]}", "{\"insecure-registries\": [\"x\"]}"),
         ("{\"insecure-registries\": [ \"b\",\"a\" ]}", "{\"insecure-registries\": [ ]}"),
         ("{\"insecure-registries\": [\"a\",\"a\"]}", "{\"insecure-registries\": [\"a\"]}"),
+        (
+            "{\"insecure-registries\": [\"a\",\"x\",\"a\"]}",
+            "{\"insecure-registries\": [\"x\",\"a\"]}",
+        ),
         ("{\"insecure-registries\": null}", "{\"insecure-registries\": null}"),
     ] {
         let taken = again(&edited(&ours, now), &nothing(Ending::KeepEmpty));
@@ -108,7 +112,10 @@ fn mirrors_keep_the_order_they_are_tried_in() {
     let written = first(Some(before), &mirrors(&["https://b", "https://a"]));
     let list = "{\"registry-mirrors\": [\"https://x\", \"https://b\", \"https://a\"]}";
     assert_eq!(text(&written), list);
-    let turned = again(&written, &mirrors(&["https://a", "https://c", "https://b"]));
+    let turned = again(&written, &mirrors(&["https://a", "https://b"]));
+    let list = "{\"registry-mirrors\": [\"https://x\", \"https://a\", \"https://b\"]}";
+    assert_eq!(text(&turned), list);
+    let turned = again(&turned, &mirrors(&["https://a", "https://c", "https://b"]));
     assert_eq!(
         text(&turned),
         "{\"registry-mirrors\": [\"https://x\", \"https://a\", \"https://c\", \"https://b\"]}"
