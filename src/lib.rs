@@ -44,5 +44,6 @@ pub mod node;
 pub mod observed;
 pub mod path;
 pub mod plan;
+pub mod source;
 pub mod target;
 pub mod trust;
