@@ -47,3 +47,4 @@ pub mod plan;
 pub mod source;
 pub mod target;
 pub mod trust;
+pub mod txn;

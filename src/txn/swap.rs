@@ -1,0 +1,167 @@
+//! Makes what is staged visible, each target at one instant.
+//!
+//! What was there comes to lie under the staged name, where it is compared with what the plan saw.
+//! So an edit that somebody made at the last moment is found after the exchange, not before it, and
+//! put back: no window is left in which it could be lost. And undoing is renaming, which works on a
+//! full disk.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use rustix::io::Errno;
+
+use crate::path::NodePath;
+use crate::txn::disk::{self, DiskError};
+use crate::txn::error::TxnError;
+use crate::txn::journal::Edit;
+use crate::txn::shape::{self, Shape};
+use crate::txn::stage::{Work, aside};
+
+/// Two names in one directory: the target, and where its new or its old state lies.
+struct Pair<'a> {
+    directory: BorrowedFd<'a>,
+    target: &'a str,
+    staged: &'a str,
+    /// The third name for a file; a directory has none.
+    aside: Option<&'a str>,
+}
+
+/// What a target goes through.
+#[derive(Clone, Copy)]
+enum Turn {
+    Appear,
+    Change,
+    Vanish,
+}
+
+impl Turn {
+    fn reversed(self) -> Self {
+        match self {
+            Self::Appear => Self::Vanish,
+            Self::Change => Self::Change,
+            Self::Vanish => Self::Appear,
+        }
+    }
+}
+
+impl Pair<'_> {
+    fn turn(&self, turn: Turn) -> Result<(), Errno> {
+        match turn {
+            Turn::Appear => disk::rename_to_nothing(self.directory, self.staged, self.target),
+            Turn::Vanish => disk::rename_to_nothing(self.directory, self.target, self.staged),
+            Turn::Change => match disk::exchange(self.directory, self.staged, self.target) {
+                Err(errno @ (Errno::INVAL | Errno::NOSYS)) => match self.aside {
+                    Some(aside) => {
+                        disk::exchange_by_links(self.directory, self.staged, self.target, aside)
+                    }
+                    None => Err(errno),
+                },
+                done => done,
+            },
+        }
+    }
+
+    /// Turns, and turns back unless what came out is what was expected.
+    fn turn_if(
+        &self,
+        turn: Turn,
+        path: &NodePath,
+        is_expected: impl FnOnce() -> Result<bool, TxnError>,
+    ) -> Result<(), TxnError> {
+        self.turn(turn).map_err(|errno| self.explain(errno, path))?;
+        let verdict = is_expected();
+        if matches!(verdict, Ok(true)) {
+            return Ok(());
+        }
+        self.turn(turn.reversed()).map_err(|errno| self.explain(errno, path))?;
+        verdict.and(Err(TxnError::Stale { path: path.clone() }))
+    }
+
+    fn explain(&self, errno: Errno, path: &NodePath) -> TxnError {
+        match errno {
+            Errno::EXIST | Errno::NOENT | Errno::NOTEMPTY => TxnError::Stale { path: path.clone() },
+            Errno::INVAL | Errno::NOSYS | Errno::XDEV if self.aside.is_none() => {
+                DiskError::NoExchange { path: path.clone(), source: errno.into() }.into()
+            }
+            errno => disk::failed("replace", path)(errno).into(),
+        }
+    }
+}
+
+impl Work<'_> {
+    /// Makes the unit visible in the way it was staged for.
+    pub(super) fn swap(&self, shape: Shape) -> Result<(), TxnError> {
+        match (&self.unit.directory, shape) {
+            (Some(directory), Shape::Place) => self.swap_directory(&directory.path, Turn::Appear),
+            (Some(directory), Shape::Exchange) => {
+                self.swap_directory(&directory.path, Turn::Change)
+            }
+            (Some(directory), Shape::Withdraw) => {
+                self.swap_directory(&directory.path, Turn::Vanish)
+            }
+            _ => self.pending.iter().try_for_each(|edit| self.swap_file(edit)),
+        }
+    }
+
+    /// The directories whose entries `swap` changes.
+    pub(super) fn touches(&self, shape: Shape) -> Vec<Option<NodePath>> {
+        match (&self.unit.directory, shape) {
+            (Some(directory), Shape::Place | Shape::Exchange | Shape::Withdraw) => {
+                vec![directory.path.parent()]
+            }
+            _ => self.pending.iter().map(|edit| edit.path.parent()).collect(),
+        }
+    }
+
+    fn swap_file(&self, edit: &Edit) -> Result<(), TxnError> {
+        let path = &edit.path;
+        let from = self.side.other();
+        let turn = match (edit.image(from), edit.image(self.side)) {
+            (None, None) => return Ok(()),
+            (None, Some(_)) => Turn::Appear,
+            (Some(_), Some(_)) => Turn::Change,
+            (Some(_), None) => Turn::Vanish,
+        };
+        let vanished = || TxnError::Stale { path: path.clone() };
+        let directory = shape::open_for(self.root, self.unit, edit)?.ok_or_else(vanished)?;
+        let staged = self.staged_file(edit);
+        let pair = Pair {
+            directory: directory.as_fd(),
+            target: path.file_name(),
+            staged: &staged,
+            aside: Some(&aside(&staged)),
+        };
+        pair.turn_if(turn, path, || {
+            shape::holds_side(Some(directory.as_fd()), &staged, self.journal, edit, from)
+        })
+    }
+
+    fn swap_directory(&self, path: &NodePath, turn: Turn) -> Result<(), TxnError> {
+        let vanished = || TxnError::Stale { path: path.clone() };
+        let parent = self.root.parent(path)?.ok_or_else(vanished)?;
+        let staged = self.staged_directory();
+        let pair = Pair {
+            directory: parent.as_fd(),
+            target: path.file_name(),
+            staged: &staged,
+            aside: None,
+        };
+        pair.turn_if(turn, path, || match turn {
+            Turn::Appear => Ok(true),
+            Turn::Change | Turn::Vanish => self.is_untouched(parent.as_fd(), &staged, path),
+        })
+    }
+
+    /// Whether the directory that was taken away is the one that was staged from: the files we
+    /// change as the plan saw them, and all others the very ones that were carried over.
+    fn is_untouched(
+        &self,
+        parent: BorrowedFd<'_>,
+        staged: &str,
+        path: &NodePath,
+    ) -> Result<bool, TxnError> {
+        let Some(old) = disk::open_directory(parent, staged, path)? else { return Ok(false) };
+        let new = disk::open_directory(parent, path.file_name(), path)?;
+        let new = new.as_ref().map(AsFd::as_fd);
+        self.is_version(old.as_fd(), new, path, self.side.other())
+    }
+}
