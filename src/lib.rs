@@ -38,13 +38,18 @@
 //! * **No memory of how a file was.** What is ours is taken out of the file as it is *now*, so that
 //!   nothing that others did since is lost.
 
+pub mod cli;
 pub mod content;
+pub mod generation;
 pub mod ledger;
 pub mod node;
 pub mod observed;
 pub mod path;
 pub mod plan;
+pub mod process;
+pub mod reconcile;
 pub mod source;
+pub mod state;
 pub mod target;
 pub mod trust;
 pub mod txn;

@@ -4,6 +4,7 @@ pub mod certificate;
 pub mod certificate_cache;
 pub mod declaration;
 pub mod desired;
+pub mod effective;
 pub mod entry;
 pub mod findings;
 pub mod host;

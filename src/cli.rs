@@ -1,0 +1,66 @@
+//! What people type. Each command calls one function of the library and prints what it returned:
+//! stdout is data, stderr is talk, and the exit code is part of the contract.
+#![expect(clippy::print_stderr, reason = "this is where printing belongs")]
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use self::args::{Cli, Command};
+use self::failure::{Exit, Failure};
+use self::session::Session;
+use crate::process;
+
+mod adopt;
+mod apply;
+mod args;
+mod explain;
+mod failure;
+mod history;
+mod lint;
+mod paint;
+mod plan;
+mod print;
+mod session;
+mod status;
+mod view;
+
+/// The whole program.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // `--help` arrives here as well, and is not a failure.
+        Err(usage) => {
+            let exit = if usage.use_stderr() { Exit::Usage } else { Exit::Done };
+            return usage.print().map_or(ExitCode::from(Exit::Io as u8), |()| exit.into());
+        }
+    };
+    match run(cli) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            eprintln!("{}", failure.report());
+            failure.exit().into()
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<Exit, Failure> {
+    process::keep_secrets().map_err(Failure::process)?;
+    if let Command::Completions { shell } = cli.command {
+        let mut command = Cli::command();
+        clap_complete::generate(shell, &mut command, "regtrust", &mut std::io::stdout());
+        return Ok(Exit::Done);
+    }
+    let session = Session::open(&cli.node, cli.output)?;
+    match cli.command {
+        Command::Plan => plan::run(&session),
+        Command::Apply(args) => apply::run(&session, &args),
+        Command::Status => status::run(&session),
+        Command::Explain { host } => explain::run(&session, &host),
+        Command::Lint { paths } => lint::run(&session, &paths),
+        Command::Adopt(args) => adopt::run(&session, &args),
+        Command::History => history::list(&session),
+        Command::Rollback(args) => history::rollback(&session, &args),
+        Command::Completions { .. } => Ok(Exit::Done),
+    }
+}

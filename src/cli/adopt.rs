@@ -1,0 +1,38 @@
+//! `regtrust adopt`: what was made by hand becomes regtrust's, so that it can be changed and
+//! withdrawn like the rest.
+
+use super::args::AdoptArgs;
+use super::failure::{Exit, Failure};
+use super::session::Session;
+use super::{apply, plan};
+use crate::reconcile;
+use crate::trust::host::RegistryHost;
+
+pub(super) fn run(session: &Session, args: &AdoptArgs) -> Result<Exit, Failure> {
+    let mut options = session.options.clone();
+    for host in &args.hosts {
+        options.adopt.insert(parse(host)?);
+    }
+    let survey = reconcile::survey(&session.root, &options)?;
+    let undeclared = options.adopt.iter().find(|host| !survey.effective.entries.contains_key(host));
+    if let Some(host) = undeclared {
+        // Taking over without a declaration would withdraw it at once.
+        return Err(Failure::usage(
+            format!("`{host}` is not declared, so adopting it would remove it"),
+            "declare it first; `regtrust explain` tells whether a declaration is in force",
+        ));
+    }
+    if !session.json {
+        plan::page(session, &survey).print();
+    }
+    if args.dry_run {
+        return Ok(if survey.has_changes() { Exit::ToDo } else { Exit::Done });
+    }
+    apply::report(session, &options)
+}
+
+pub(super) fn parse(host: &str) -> Result<RegistryHost, Failure> {
+    host.parse().map_err(|error: crate::trust::host::HostError| {
+        Failure::usage(error.to_string(), "write it as in an image reference: `harbor.corp:8443`")
+    })
+}

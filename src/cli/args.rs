@@ -1,0 +1,205 @@
+//! The command line. Help is where people learn what the program does to their node, so it says so.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::observed::Version;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "regtrust",
+    version,
+    about = "Makes this node's container runtimes trust the right image registries",
+    long_about = "Makes this node's container runtimes trust the right image registries.\n\n\
+        What should be trusted is declared in /etc/regtrust/registries.d/*.toml. `regtrust plan` \
+        shows what that would change, as a diff and with the cost of every change; `regtrust apply` \
+        does it, all or nothing; a declaration that goes away takes back exactly what it brought.",
+    after_help = "\
+Start here:
+  regtrust lint       are the declarations right?
+  regtrust plan       what would change on this node, and what would it cost?
+  regtrust apply      change it
+  regtrust explain HOST   why is it (not) trusted?
+
+Exit codes:
+  0 done, or nothing to do        2 (plan, status) there is something to do
+  1 something is blocked          64 wrong usage        74 a file could not be read or written
+  75 another regtrust is at work  78 a declaration or the policy is wrong",
+    arg_required_else_help = true
+)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Command,
+    #[command(flatten)]
+    pub(super) node: NodeArgs,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Show what apply would change, as a diff, with the reason and the cost of every effect
+    #[command(after_help = "Exits 2 when there is something to do. Writes nothing.")]
+    Plan,
+    /// Bring the declarations onto the node, all or nothing
+    #[command(
+        after_help = "Files are changed; a reload or restart that a running daemon needs is named, \
+            with its command, and left to you. A second apply writes nothing."
+    )]
+    Apply(ApplyArgs),
+    /// Show what is in force, what drifted, what is blocked, and what is still due
+    Status,
+    /// Tell everything about one registry: which file, which rule, which paths, which effects
+    Explain {
+        /// As in an image reference: `harbor.corp:8443`
+        host: String,
+    },
+    /// Check declarations and policy without looking at the runtimes
+    Lint {
+        /// Files or directories; default: what this node would load
+        paths: Vec<PathBuf>,
+    },
+    /// Take over hand-made configuration of a declared registry, so that it can be changed and
+    /// withdrawn like the rest
+    Adopt(AdoptArgs),
+    /// List the generations that were in force
+    History,
+    /// Pin the node to an earlier generation, visibly and for a time
+    #[command(
+        after_help = "Policy, ends and withdrawals are checked again: what is no longer declared \
+            does not come back, because taking trust away is never rolled back."
+    )]
+    Rollback(RollbackArgs),
+    /// Print the completion script for a shell
+    Completions { shell: clap_complete::Shell },
+}
+
+#[derive(Debug, Default, Args)]
+pub(super) struct ApplyArgs {
+    /// A reload or restart that was done since the last apply, where it cannot be seen from files
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub(super) acknowledge: Vec<Acknowledge>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Acknowledge {
+    /// dockerd was reloaded (`systemctl reload docker`) and took it
+    DockerReload,
+    /// dockerd was restarted
+    DockerRestart,
+    /// containerd was restarted
+    ContainerdRestart,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AdoptArgs {
+    /// Declared registries whose files, entries and keys are handed over
+    #[arg(required = true)]
+    pub(super) hosts: Vec<String>,
+    /// Show what would be taken over and changed, and stop there
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("what").required(true).args(["generation", "release"])))]
+pub(super) struct RollbackArgs {
+    /// A number from `regtrust history`
+    pub(super) generation: Option<u64>,
+    /// Follow the declarations again
+    #[arg(long)]
+    pub(super) release: bool,
+    /// How long the pin holds: `90m`, `24h`, `3d`
+    #[arg(long = "for", value_name = "DURATION", default_value = "24h", value_parser = duration)]
+    pub(super) lasting: jiff::SignedDuration,
+    /// Shown in status
+    #[arg(long)]
+    pub(super) reason: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Which node")]
+pub(super) struct NodeArgs {
+    /// Work on a tree that is not running: an image build, a chroot
+    #[arg(long, global = true, value_name = "DIR", conflicts_with = "host_root")]
+    pub(super) root: Option<PathBuf>,
+    /// Work on the running host whose directories are mounted here, from inside a container
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(super) host_root: Option<PathBuf>,
+    /// Also load declarations from this directory on the node, such as a mounted `ConfigMap`
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(super) declarations: Vec<String>,
+    /// The docker version, where it cannot be told from the node's packages
+    #[arg(long, global = true, value_name = "VERSION")]
+    pub(super) docker_version: Option<Version>,
+    /// The containerd version, where it cannot be told from the node's packages
+    #[arg(long, global = true, value_name = "VERSION")]
+    pub(super) containerd_version: Option<Version>,
+    /// Whether images are pulled through containerd's CRI here, where it cannot be seen
+    #[arg(long, global = true, value_name = "BOOL")]
+    pub(super) cri: Option<bool>,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(super) struct OutputArgs {
+    /// Print one JSON document for machines
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto")]
+    pub(super) color: When,
+    /// Say more on standard error
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum When {
+    Auto,
+    Always,
+    Never,
+}
+
+const LONGEST_PIN: jiff::SignedDuration = jiff::SignedDuration::from_hours(30 * 24);
+
+fn duration(text: &str) -> Result<jiff::SignedDuration, String> {
+    let (number, unit) = text.split_at(text.trim_end_matches(char::is_alphabetic).len());
+    let number: i64 =
+        number.parse().map_err(|_| "expected a number and a unit, such as `24h`".to_owned())?;
+    let hours = match unit {
+        "m" => return bounded(jiff::SignedDuration::from_mins(number.clamp(0, 1 << 20))),
+        "h" => 1,
+        "d" => 24,
+        _ => return Err("expected `m`, `h` or `d` after the number".to_owned()),
+    };
+    bounded(jiff::SignedDuration::from_hours(number.clamp(0, 1 << 20) * hours))
+}
+
+fn bounded(duration: jiff::SignedDuration) -> Result<jiff::SignedDuration, String> {
+    if duration.is_zero() || duration > LONGEST_PIN {
+        return Err("a pin lasts between a minute and 30 days".to_owned());
+    }
+    Ok(duration)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn pins_last_minutes_hours_or_days_and_end() {
+        assert_eq!(duration("90m"), Ok(jiff::SignedDuration::from_mins(90)));
+        assert_eq!(duration("3d"), Ok(jiff::SignedDuration::from_hours(72)));
+        for text in ["", "h", "0h", "31d", "5", "-1h", "1w", "99999999999999999999h"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+}

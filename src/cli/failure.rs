@@ -1,0 +1,88 @@
+//! Failures as people and scripts meet them: what happened, why, what to do, and an exit code.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use crate::reconcile::{HistoryError, ReconcileError};
+use crate::txn::lock::LockError;
+
+/// Exit codes are part of the contract: units list 64 and 78 so that systemd does not retry what
+/// only an operator can mend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Exit {
+    Done = 0,
+    /// Something is blocked by a conflict; the rest was done.
+    Blocked = 1,
+    /// There is something to do.
+    ToDo = 2,
+    Usage = 64,
+    Io = 74,
+    /// Try again later.
+    Busy = 75,
+    /// A declaration or the policy is wrong; the rest was done.
+    Config = 78,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Failure {
+    exit: Exit,
+    error: Box<dyn Error>,
+    cure: Option<String>,
+}
+
+impl Failure {
+    pub(super) fn usage(message: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self { exit: Exit::Usage, error: message.into().into(), cure: Some(cure.into()) }
+    }
+
+    pub(super) fn io(error: impl Error + 'static) -> Self {
+        Self { exit: Exit::Io, error: Box::new(error), cure: None }
+    }
+
+    pub(super) fn process(error: nix::Error) -> Self {
+        let message = format!("cannot keep this process from leaving a core file: {error}");
+        Self { exit: Exit::Io, error: message.into(), cure: None }
+    }
+
+    pub(super) fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// One cause per line, then the cure.
+    pub(super) fn report(&self) -> String {
+        let mut report = format!("regtrust: {}", self.error);
+        let mut source = self.error.source();
+        while let Some(cause) = source {
+            _ = write!(report, "\n  because: {cause}");
+            source = cause.source();
+        }
+        if let Some(cure) = &self.cure {
+            _ = write!(report, "\n  cure: {cure}");
+        }
+        report
+    }
+}
+
+impl From<ReconcileError> for Failure {
+    fn from(error: ReconcileError) -> Self {
+        let exit = match &error {
+            ReconcileError::Lock(LockError::Taken { .. }) | ReconcileError::Unsettled => Exit::Busy,
+            ReconcileError::History(HistoryError::Unknown { .. }) => Exit::Usage,
+            _ => Exit::Io,
+        };
+        let cure = match &error {
+            ReconcileError::Lock(error) => error.hint(),
+            ReconcileError::Transaction(error) => error.hint(),
+            _ => None,
+        };
+        Self { exit, error: Box::new(error), cure }
+    }
+}

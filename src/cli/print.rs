@@ -1,0 +1,170 @@
+//! A survey as text, section by section. A section with nothing to say is not there.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::failure::{Exit, Failure};
+use super::paint::{Colour, Paint};
+use super::session::Session;
+use crate::plan::diff::{self, Line, Role};
+use crate::plan::effect::Due;
+use crate::reconcile::Survey;
+use crate::trust::problem::{Problem, Severity};
+
+/// Text that grows section by section.
+#[derive(Debug)]
+pub(super) struct Page {
+    pub(super) text: String,
+    pub(super) paint: Paint,
+}
+
+/// Writing to a `String` cannot fail, so its result says nothing.
+macro_rules! line {
+    ($page:expr, $($format:tt)*) => { _ = writeln!($page.text, $($format)*) };
+}
+pub(super) use line;
+
+impl Page {
+    pub(super) fn new(session: &Session) -> Self {
+        Self { text: String::new(), paint: session.paint }
+    }
+
+    pub(super) fn heading(&mut self, text: &str) {
+        if !self.text.is_empty() {
+            self.text.push('\n');
+        }
+        line!(self, "{}", self.paint.colour(Colour::Bold, text));
+    }
+
+    pub(super) fn diff(&mut self, survey: &Survey) {
+        for line in diff::lines(&survey.plan.changes) {
+            self.diff_line(&line);
+        }
+    }
+
+    fn diff_line(&mut self, line: &Line) {
+        let painted = match line.role {
+            Role::Header => self.paint.colour(Colour::Bold, &line.text),
+            Role::Hunk => self.paint.colour(Colour::Cyan, &line.text),
+            Role::Added => self.paint.colour(Colour::Green, &line.text),
+            Role::Removed => self.paint.colour(Colour::Red, &line.text),
+            Role::Context => line.text.clone(),
+        };
+        line!(self, "{painted}");
+    }
+
+    pub(super) fn effects(&mut self, due: &[Due], heading: &str) {
+        if due.is_empty() {
+            return;
+        }
+        self.heading(heading);
+        for due in due {
+            let effect = self.paint.colour(Colour::Yellow, due.effect);
+            line!(self, "  {effect}: {}", due.command);
+            for reason in &due.reasons {
+                line!(self, "    because {reason}");
+            }
+            line!(self, "    cost: {}", due.cost);
+            if let Some(why) = due.withheld {
+                line!(self, "    not done by regtrust: {why}");
+            }
+        }
+    }
+
+    pub(super) fn conflicts(&mut self, survey: &Survey) {
+        if survey.plan.conflicts.is_empty() {
+            return;
+        }
+        self.heading("Blocked, and left as it is");
+        for conflict in &survey.plan.conflicts {
+            let items: Vec<_> = conflict.items.iter().map(ToString::to_string).collect();
+            let items = self.paint.colour(Colour::Red, items.join(", "));
+            line!(self, "  {items}: {}: {}", conflict.path, conflict.message);
+            line!(self, "    cure: {}", conflict.cure);
+        }
+    }
+
+    pub(super) fn drift(&mut self, survey: &Survey) {
+        if survey.plan.drift.is_empty() {
+            return;
+        }
+        self.heading("Changed by somebody else");
+        for drift in &survey.plan.drift {
+            let what = if drift.repaired { "put right again" } else { "left" };
+            line!(self, "  {}: {} ({what})", drift.path, drift.message);
+        }
+    }
+
+    pub(super) fn notes(&mut self, survey: &Survey) {
+        let unmanaged = &survey.observed.unmanaged;
+        if survey.plan.notes.is_empty() && unmanaged.is_empty() {
+            return;
+        }
+        self.heading("Worth knowing");
+        for note in &survey.plan.notes {
+            let items: Vec<_> = note.items.iter().map(ToString::to_string).collect();
+            match items.len() {
+                0 => line!(self, "  {}", note.message),
+                1..=3 => line!(self, "  {}: {}", items.join(", "), note.message),
+                many => line!(self, "  {many} registries: {}", note.message),
+            }
+        }
+        for engine in unmanaged {
+            line!(self, "  not managed: {} ({}): {}", engine.what, engine.path, engine.cure);
+        }
+    }
+
+    pub(super) fn problems<'a>(&mut self, problems: impl Iterator<Item = &'a Problem>) {
+        let mut problems = problems.peekable();
+        if problems.peek().is_none() {
+            return;
+        }
+        self.heading("Declarations and policy");
+        for problem in problems {
+            let severity = match problem.severity {
+                Severity::Error => self.paint.colour(Colour::Red, "error"),
+                Severity::Warning => self.paint.colour(Colour::Yellow, "warning"),
+            };
+            line!(self, "  {severity}: {problem}");
+        }
+    }
+
+    /// Hands the page over as data.
+    #[expect(clippy::print_stdout, reason = "stdout is where data goes")]
+    pub(super) fn print(self) {
+        print!("{}", self.text);
+    }
+}
+
+/// One JSON document.
+#[expect(clippy::print_stdout, reason = "stdout is where data goes")]
+pub(super) fn json<T: Serialize>(value: &T) -> Result<(), Failure> {
+    println!("{}", serde_json::to_string_pretty(value).map_err(Failure::io)?);
+    Ok(())
+}
+
+/// What a command that tried to bring everything into force ends with. Nothing that went well hides
+/// what did not.
+pub(super) fn verdict(survey: &Survey) -> Exit {
+    if survey.sources.problems().any(|problem| problem.severity == Severity::Error) {
+        Exit::Config
+    } else if survey.plan.conflicts.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Blocked
+    }
+}
+
+/// `3 files to write, 1 to remove`.
+pub(super) fn count(survey: &Survey) -> String {
+    let (removed, written): (Vec<_>, Vec<_>) =
+        survey.plan.changes.edits().partition(|edit| edit.after.is_none());
+    let files = |count: usize| if count == 1 { "file" } else { "files" };
+    match (written.len(), removed.len()) {
+        (0, 0) => "no file to change".to_owned(),
+        (w, 0) => format!("{w} {} to write", files(w)),
+        (0, r) => format!("{r} {} to remove", files(r)),
+        (w, r) => format!("{w} {} to write, {r} to remove", files(w)),
+    }
+}

@@ -1,0 +1,111 @@
+//! `regtrust status`: what is in force, and what is not as it should be.
+
+use std::fmt::Write as _;
+
+use super::failure::{Exit, Failure};
+use super::paint::Colour;
+use super::print::{self, Page, line};
+use super::session::Session;
+use super::view::SurveyView;
+use crate::plan::ItemState;
+use crate::reconcile::{self, Survey};
+use crate::target::Item;
+use crate::trust::effective::Standing;
+use crate::trust::host::RegistryHost;
+use crate::trust::policy::Refusal;
+
+pub(super) fn run(session: &Session) -> Result<Exit, Failure> {
+    let survey = reconcile::survey(&session.root, &session.options)?;
+    if session.json {
+        print::json(&SurveyView::of(&survey))?;
+    } else {
+        page(session, &survey).print();
+    }
+    let is_settled = survey.plan.is_empty() && !survey.has_changes() && !survey.is_interrupted;
+    Ok(if is_settled { print::verdict(&survey) } else { Exit::ToDo })
+}
+
+fn page(session: &Session, survey: &Survey) -> Page {
+    let mut page = Page::new(session);
+    page.heading(&format!("Generation {}; {}", survey.ledger.generation, runtimes(survey)));
+    if let Some(pin) = &survey.pin {
+        let until = pin.until.strftime("%F %T UTC");
+        let why = pin.reason.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+        let text = format!("pinned to generation {} until {until}{why}", pin.generation);
+        line!(page, "  {}", page.paint.colour(Colour::Yellow, text));
+    }
+    for (host, standing) in &survey.effective.standing {
+        registry(&mut page, survey, host, standing);
+    }
+    page.conflicts(survey);
+    page.drift(survey);
+    page.effects(&survey.plan.due, "Still due");
+    page.notes(survey);
+    page.problems(survey.sources.problems());
+    if !survey.plan.changes.is_empty() || survey.is_interrupted {
+        page.heading(&format!("{}; `regtrust plan` shows it", print::count(survey)));
+    }
+    page
+}
+
+pub(super) fn runtimes(survey: &Survey) -> String {
+    let version = |version: Option<crate::observed::Version>| {
+        version.map_or_else(|| "of unknown version".to_owned(), |version| version.to_string())
+    };
+    let observed = &survey.observed;
+    let docker = observed.docker.as_ref().map(|d| format!("docker {}", version(d.version)));
+    let containerd =
+        observed.containerd.as_ref().map(|c| format!("containerd {}", version(c.version)));
+    let present: Vec<_> = docker.into_iter().chain(containerd).collect();
+    if present.is_empty() { "no runtime is installed".to_owned() } else { present.join(", ") }
+}
+
+fn registry(page: &mut Page, survey: &Survey, host: &RegistryHost, standing: &Standing) {
+    let entry = survey.effective.entries.get(host);
+    let trust = entry.map_or("-", |entry| entry.trust.word());
+    let on: Vec<String> = survey
+        .plan
+        .items
+        .iter()
+        .filter(|(item, _)| item.host == *host)
+        .map(|(item, state)| format!("{}: {}", item.on, word(item, *state, survey)))
+        .collect();
+    let why = explain(standing).map_or_else(String::new, |why| format!("  {why}"));
+    line!(page, "  {host}  {trust}  {}{why}", on.join(", "));
+    if let Some(until) = entry.and_then(|entry| entry.until) {
+        line!(page, "    until {}", until.strftime("%F %T UTC"));
+    }
+    if let Some(reason) = entry.and_then(|entry| entry.reason.as_ref()) {
+        line!(page, "    reason: {reason}");
+    }
+}
+
+fn word(item: &Item, state: ItemState, survey: &Survey) -> &'static str {
+    match state {
+        ItemState::Blocked => "blocked",
+        ItemState::Inexpressible => "cannot be expressed",
+        ItemState::Written if survey.plan.pending.contains(item) => "not yet applied",
+        ItemState::Written => "in place",
+    }
+}
+
+fn refusal(refusal: &Refusal) -> String {
+    let cure = refusal.cure.as_ref().map_or_else(String::new, |cure| format!(" ({cure})"));
+    format!("`{}` at {}: {}{cure}", refusal.rule, refusal.location, refusal.message)
+}
+
+/// Why a registry does not stand as it is declared.
+pub(super) fn explain(standing: &Standing) -> Option<String> {
+    match standing {
+        Standing::Declared => None,
+        Standing::Held(why) => Some(format!("held as it was, because {why}")),
+        Standing::Unusable(why) => Some(format!("not applied: {why}")),
+        Standing::Refused(refusals) => {
+            let rules: Vec<_> = refusals.iter().map(refusal).collect();
+            Some(format!("refused by this node's policy: {}", rules.join("; ")))
+        }
+        Standing::Ended(at) => Some(format!("ended {}", at.strftime("%F %T UTC"))),
+        Standing::Pinned(number) => Some(format!("as in generation {number}")),
+        Standing::PinnedOut(number) => Some(format!("not in generation {number}")),
+    }
+}

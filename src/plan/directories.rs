@@ -1,0 +1,54 @@
+//! Directories: which to make, which of ours to remove, and which edits belong to one of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::change::{Changes, FileEdit, Unit};
+use crate::observed::Files;
+use crate::path::NodePath;
+
+/// Groups `edits` into units and adds the directories they need.
+///
+/// `directories` is what was ours before and becomes what is ours after; `kept` are the paths that
+/// will exist and are ours.
+pub(super) fn arrange(
+    edits: Vec<FileEdit>,
+    files: &Files,
+    kept: &BTreeSet<NodePath>,
+    directories: &mut BTreeSet<NodePath>,
+) -> Changes {
+    let mut make = BTreeSet::new();
+    let mut units: BTreeMap<NodePath, Vec<FileEdit>> = BTreeMap::new();
+    let mut singles = Vec::new();
+    for edit in edits {
+        if edit.after.is_some() {
+            make.extend(missing_parents(&edit.path, files));
+        }
+        match edit.target.and_then(|target| target.unit_directory(&edit.path)) {
+            Some(directory) => units.entry(directory).or_default().push(edit),
+            None => singles.push(Unit { directory: None, edits: vec![edit], keep: false }),
+        }
+    }
+    directories.extend(make.iter().cloned());
+    let needed: BTreeSet<NodePath> = kept.iter().flat_map(ancestors).collect();
+    let (ours, gone): (BTreeSet<_>, BTreeSet<_>) =
+        std::mem::take(directories).into_iter().partition(|directory| needed.contains(directory));
+    // Without the units' own directories: those appear and vanish with their contents.
+    let in_unit = |directory: &NodePath| units.contains_key(directory);
+    let make_directories = make.iter().filter(|path| !in_unit(path)).cloned().collect();
+    let remove_directories = gone.iter().rev().filter(|path| !in_unit(path)).cloned().collect();
+    let unit = |(directory, edits): (NodePath, Vec<FileEdit>)| {
+        let keep = !ours.contains(&directory) && !gone.contains(&directory);
+        Unit { keep, directory: Some(directory), edits }
+    };
+    let units = singles.into_iter().chain(units.into_iter().map(unit)).collect();
+    *directories = ours;
+    Changes { make_directories, units, remove_directories }
+}
+
+fn missing_parents(path: &NodePath, files: &Files) -> impl Iterator<Item = NodePath> {
+    ancestors(path).into_iter().filter(|directory| files.get(directory).is_none())
+}
+
+fn ancestors(path: &NodePath) -> Vec<NodePath> {
+    std::iter::successors(path.parent(), NodePath::parent).collect()
+}

@@ -1,0 +1,249 @@
+//! Files that are ours as a whole: what to write, what to take back, what to leave alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::Situation;
+use super::change::FileEdit;
+use crate::ledger::{Ledger, OwnedFile};
+use crate::observed::{Files, Found};
+use crate::path::NodePath;
+use crate::target::{Believer, Conflict, Item, Target, WantedFile};
+
+/// Something of ours that somebody else changed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Drift {
+    pub path: String,
+    pub message: String,
+    /// `false`: it is left as it is and is no longer ours.
+    pub repaired: bool,
+}
+
+/// What becomes of the files that are ours, or should be.
+#[derive(Debug, Default)]
+pub(super) struct FileOutcome {
+    pub(super) edits: Vec<FileEdit>,
+    pub(super) owned: BTreeMap<NodePath, OwnedFile>,
+    pub(super) drift: Vec<Drift>,
+    pub(super) conflicts: Vec<Conflict>,
+}
+
+/// What stands in the way of writing `wanted`, whoever put it there.
+pub(super) fn obstacles(wanted: &[WantedFile], files: &Files, ledger: &Ledger) -> Vec<Conflict> {
+    wanted.iter().filter_map(|file| obstacle(file, files, ledger)).collect()
+}
+
+fn obstacle(wanted: &WantedFile, files: &Files, ledger: &Ledger) -> Option<Conflict> {
+    let (message, cure) = in_the_way(wanted, files, ledger)?;
+    Some(Conflict {
+        target: wanted.target,
+        path: wanted.path.to_string(),
+        items: wanted.items.clone(),
+        message,
+        cure,
+    })
+}
+
+fn in_the_way(wanted: &WantedFile, files: &Files, ledger: &Ledger) -> Option<(String, String)> {
+    if let Some(problem) = directory_in_the_way(wanted, files) {
+        return Some(problem);
+    }
+    let is_ours = ledger.files.contains_key(&wanted.path);
+    match files.get(&wanted.path)? {
+        Found::File { content, .. } if *content.bytes() == *wanted.content.bytes() => None,
+        Found::File { immutable: true, .. } => Some((
+            "the file is immutable (chattr +i or +a), so it cannot be replaced".to_owned(),
+            format!("chattr -i -a {}", wanted.path),
+        )),
+        Found::File { .. } if is_ours => None,
+        Found::File { .. } => {
+            let host = wanted.items.first().map(|item| item.host.to_string()).unwrap_or_default();
+            Some((
+                "the file is there, says something else, and is not regtrust's".to_owned(),
+                format!("remove it, or hand it over with `regtrust adopt {host}`"),
+            ))
+        }
+        Found::Symlink { to } => Some((
+            format!("it is a symbolic link to `{to}`, which something else probably manages"),
+            "replace the link by a file, or configure what manages it".to_owned(),
+        )),
+        Found::Directory => Some(("a directory has this name".to_owned(), "remove it".to_owned())),
+        Found::Other => Some(("it is no regular file".to_owned(), "remove it".to_owned())),
+        Found::Unreadable { error } => Some((
+            format!("it cannot be read: {error}"),
+            "make it readable for regtrust".to_owned(),
+        )),
+    }
+}
+
+/// A registry's own directory must be a real one: it is exchanged as a whole.
+fn directory_in_the_way(wanted: &WantedFile, files: &Files) -> Option<(String, String)> {
+    let directory = wanted.target.unit_directory(&wanted.path)?;
+    let (what, cure) = match files.get(&directory)? {
+        Found::Symlink { to } => (
+            format!("the registry's directory is a symbolic link to `{to}`"),
+            "replace the link by a directory, or configure what manages it",
+        ),
+        Found::Directory => return None,
+        _ => ("the registry's directory is no directory".to_owned(), "remove it"),
+    };
+    Some((what, cure.to_owned()))
+}
+
+impl Target {
+    /// The directory that is exchanged as a whole when `path` changes.
+    pub(super) fn unit_directory(self, path: &NodePath) -> Option<NodePath> {
+        match self {
+            Self::DockerCerts | Self::ContainerdHosts => path.parent(),
+            Self::DockerDaemon | Self::ContainerdConfig | Self::SystemCa => None,
+        }
+    }
+
+    fn believer(self) -> Believer {
+        match self {
+            Self::DockerCerts | Self::DockerDaemon => Believer::Docker,
+            Self::ContainerdHosts | Self::ContainerdConfig => Believer::Containerd,
+            Self::SystemCa => Believer::System,
+        }
+    }
+}
+
+/// Files of items that are blocked: what is in force stays in force until the way is clear.
+pub(super) fn protected(
+    wanted: &[WantedFile],
+    blocked: &BTreeSet<Item>,
+    ledger: &Ledger,
+) -> BTreeSet<NodePath> {
+    let wanted_by_blocked =
+        wanted.iter().filter(|file| file.items.is_subset(blocked)).map(|file| file.path.clone());
+    let named_after_blocked = ledger.files.iter().filter_map(|(path, owned)| {
+        let host = path.parent()?.file_name().parse().ok()?;
+        let item = Item { host, on: owned.target.believer() };
+        blocked.contains(&item).then(|| path.clone())
+    });
+    wanted_by_blocked.chain(named_after_blocked).collect()
+}
+
+/// Compares what should be on the node with what is. Only what is ours is changed or removed.
+pub(super) fn settle(
+    wanted: &BTreeMap<NodePath, &WantedFile>,
+    protected: &BTreeSet<NodePath>,
+    situation: &Situation<'_>,
+    ledger: &Ledger,
+) -> FileOutcome {
+    let files = &situation.observed.files;
+    let mut outcome = FileOutcome::default();
+    for (path, file) in wanted {
+        write(file, files, ledger.files.get(path), &mut outcome);
+    }
+    for (path, owned) in &ledger.files {
+        if wanted.contains_key(path) {
+            continue;
+        }
+        if protected.contains(path) {
+            outcome.owned.insert(path.clone(), owned.clone());
+        } else if let Some((reason, cure)) = refusal(path, situation) {
+            let message = format!("trust was withdrawn, but the file cannot go: it {reason}");
+            outcome.keep(path, owned, message, cure.clone());
+        } else {
+            take_back(path, owned, files, &mut outcome);
+        }
+    }
+    outcome
+}
+
+fn write(wanted: &WantedFile, files: &Files, owned: Option<&OwnedFile>, outcome: &mut FileOutcome) {
+    let record =
+        OwnedFile { target: wanted.target, sha256: wanted.content.digest(), mode: wanted.mode };
+    let before = files.content(&wanted.path);
+    let same = before.is_some_and(|before| before.bytes() == wanted.content.bytes());
+    let mode_is_right = match files.get(&wanted.path) {
+        Some(Found::File { mode, .. }) => *mode == wanted.mode,
+        _ => false,
+    };
+    match (same, owned) {
+        // Already there and not ours: left, and not taken.
+        (true, None) => return,
+        (true, Some(_)) if mode_is_right => {
+            outcome.owned.insert(wanted.path.clone(), record);
+            return;
+        }
+        _ => {}
+    }
+    outcome.drift.extend(drift_of(&wanted.path, owned, files));
+    outcome.owned.insert(wanted.path.clone(), record);
+    outcome.edits.push(FileEdit {
+        target: Some(wanted.target),
+        path: wanted.path.clone(),
+        before: before.cloned(),
+        after: Some(wanted.content.clone()),
+        mode: Some(wanted.mode),
+    });
+}
+
+fn drift_of(path: &NodePath, owned: Option<&OwnedFile>, files: &Files) -> Option<Drift> {
+    let owned = owned?;
+    let message = match files.get(path) {
+        None => "removed by somebody".to_owned(),
+        Some(Found::File { content, .. }) if content.digest() != owned.sha256 => {
+            "changed by somebody".to_owned()
+        }
+        Some(Found::File { mode, .. }) if *mode != owned.mode => {
+            format!("mode {:04o} set by somebody, {:04o} is right", mode, owned.mode)
+        }
+        Some(_) => return None,
+    };
+    Some(Drift { path: path.to_string(), message, repaired: true })
+}
+
+/// Removes exactly what we wrote. What somebody made of it since is theirs.
+fn take_back(path: &NodePath, owned: &OwnedFile, files: &Files, outcome: &mut FileOutcome) {
+    let left = |message: String| Drift { path: path.to_string(), message, repaired: false };
+    match files.get(path) {
+        None => {}
+        Some(Found::File { content, immutable, .. }) if content.digest() == owned.sha256 => {
+            if *immutable {
+                let message = "trust was withdrawn, but the file is immutable (chattr +i or +a)";
+                outcome.keep(path, owned, message.to_owned(), format!("chattr -i -a {path}"));
+                return;
+            }
+            outcome.edits.push(FileEdit {
+                target: Some(owned.target),
+                path: path.clone(),
+                before: Some(content.clone()),
+                after: None,
+                mode: None,
+            });
+        }
+        Some(Found::Unreadable { error }) => {
+            outcome.owned.insert(path.clone(), owned.clone());
+            outcome.drift.push(left(format!("cannot be read ({error}), so it was not removed")));
+        }
+        Some(_) => outcome.drift.push(left(
+            "no longer needed, but somebody changed it since: left as it is, no longer regtrust's"
+                .to_owned(),
+        )),
+    }
+}
+
+fn refusal<'a>(path: &NodePath, situation: &'a Situation<'_>) -> Option<&'a (String, String)> {
+    let refused = situation.refused;
+    refused.get(path).or_else(|| refused.get(path.parent()?.as_str()))
+}
+
+impl FileOutcome {
+    /// What should go and cannot stays ours, so that it is tried again, and is reported.
+    fn keep(&mut self, path: &NodePath, owned: &OwnedFile, message: String, cure: String) {
+        let host = path.parent().and_then(|parent| parent.file_name().parse().ok());
+        let on = owned.target.believer();
+        self.owned.insert(path.clone(), owned.clone());
+        self.conflicts.push(Conflict {
+            target: owned.target,
+            path: path.to_string(),
+            items: host.map(|host| Item { host, on }).into_iter().collect(),
+            message,
+            cure,
+        });
+    }
+}

@@ -1,0 +1,109 @@
+//! Asks every target what it makes of the entries, and sees to it that each item is accounted for.
+
+use std::collections::BTreeSet;
+
+use super::Situation;
+use crate::ledger::Ledger;
+use crate::observed::{Containerd, CriUse, Docker, Observed};
+use crate::target::containerd_config::{self, ConfigState, HostsDir};
+use crate::target::docker_daemon::{self, DaemonWants};
+use crate::target::{
+    Believer, Conflict, Item, Note, WantedFile, Wants, containerd_hosts, docker_certs, system_ca,
+};
+use crate::trust::entry::{Entry, Runtime};
+
+#[derive(Debug, Default)]
+pub(super) struct AllWants {
+    pub(super) files: Vec<WantedFile>,
+    pub(super) conflicts: Vec<Conflict>,
+    pub(super) notes: Vec<Note>,
+    pub(super) inexpressible: BTreeSet<Item>,
+    /// Every registry on every runtime that is present and meant.
+    pub(super) items: BTreeSet<Item>,
+    pub(super) daemon: DaemonWants,
+    /// Where containerd's hosts live and what config.toml needs for it; `None`: nobody pulls
+    /// through CRI here.
+    pub(super) config: Option<ConfigState>,
+}
+
+pub(super) fn gather(situation: &Situation<'_>, ledger: &Ledger) -> AllWants {
+    let observed = situation.observed;
+    let entries: Vec<&Entry> = situation.entries.values().collect();
+    let mut all = AllWants::default();
+    if let Some(docker) = &observed.docker {
+        want_docker(&entries, docker, observed, ledger, &mut all);
+    }
+    if let Some(containerd) = &observed.containerd {
+        want_containerd(&entries, containerd, observed, ledger, &mut all);
+    }
+    let in_store: Vec<&Entry> = entries.into_iter().filter(|entry| entry.system_store).collect();
+    all.add(system_ca::want(&in_store, observed.ca_layout, &observed.files, &ledger.files));
+    all.expect(&in_store, Believer::System);
+    all
+}
+
+fn want_docker(
+    entries: &[&Entry],
+    docker: &Docker,
+    observed: &Observed,
+    ledger: &Ledger,
+    all: &mut AllWants,
+) {
+    let meant: Vec<&Entry> =
+        entries.iter().copied().filter(|entry| entry.is_for(Runtime::Docker)).collect();
+    all.expect(&meant, Believer::Docker);
+    all.add(docker_certs::want(&meant, docker, &observed.files, ledger));
+    all.daemon = docker_daemon::want(&meant, docker, &observed.files, &ledger.docker_daemon);
+    all.conflicts.append(&mut all.daemon.conflicts);
+    all.notes.append(&mut all.daemon.notes);
+    all.inexpressible.append(&mut all.daemon.inexpressible);
+}
+
+fn want_containerd(
+    entries: &[&Entry],
+    containerd: &Containerd,
+    observed: &Observed,
+    ledger: &Ledger,
+    all: &mut AllWants,
+) {
+    // Where nothing pulls through CRI, hosts.toml would be read by nobody; an entry that names
+    // containerd asks for it all the same.
+    let state =
+        containerd_config::examine(containerd, &observed.files, ledger.containerd_config.as_ref());
+    let is_used = containerd.cri != CriUse::NotSeen && state.hosts != HostsDir::Off;
+    let meant: Vec<&Entry> = entries
+        .iter()
+        .copied()
+        .filter(|entry| {
+            entry.asks_for(Runtime::Containerd) || is_used && entry.is_for(Runtime::Containerd)
+        })
+        .collect();
+    all.expect(&meant, Believer::Containerd);
+    all.add(containerd_hosts::want(
+        &meant,
+        containerd,
+        &state.directory(),
+        &observed.files,
+        &ledger.files,
+    ));
+    all.config = Some(state);
+}
+
+impl AllWants {
+    fn add(&mut self, wants: Wants) {
+        self.files.extend(wants.files);
+        self.conflicts.extend(wants.conflicts);
+        self.notes.extend(wants.notes);
+        self.inexpressible.extend(wants.inexpressible);
+    }
+
+    fn expect(&mut self, entries: &[&Entry], on: Believer) {
+        self.items.extend(entries.iter().map(|entry| Item { host: entry.host.clone(), on }));
+    }
+
+    /// Items of containerd for which files are to be written.
+    pub(super) fn items_on(&self, on: Believer) -> BTreeSet<Item> {
+        let items = self.files.iter().flat_map(|file| &file.items);
+        items.filter(|item| item.on == on).cloned().collect()
+    }
+}

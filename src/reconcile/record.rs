@@ -1,0 +1,204 @@
+//! What regtrust writes about itself, in the same transaction as what it writes for others: the
+//! ledger, the new generation, the pin. Without that, a crash could leave a file that nobody owns.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::history::{HistoryError, Pins};
+use super::{Options, ReconcileError, Survey};
+use crate::content::{Content, Sha256Hex};
+use crate::generation::{self, Generation, Summary};
+use crate::ledger::Ledger;
+use crate::node::root::NodeRoot;
+use crate::path::NodePath;
+use crate::plan::Plan;
+use crate::plan::change::{Changes, FileEdit, Unit};
+use crate::state::{self, StateError, Stored};
+use crate::trust::effective::Effective;
+use crate::trust::stored::{self, StoredEntry};
+use crate::txn::blobs::{self, BlobError};
+use crate::txn::lock::StateLock;
+
+/// The edits of regtrust's own files, and the keys that have to be kept for them.
+#[derive(Debug, Default)]
+pub(super) struct Records {
+    edits: Vec<FileEdit>,
+    keys: Vec<Content>,
+    /// Whether the set of entries or the pin differs, however few files that touches.
+    differ: bool,
+}
+
+impl Records {
+    pub(super) fn differ(&self) -> bool {
+        self.differ
+    }
+
+    /// Numbers the generation, completes the plan's ledger, and compares all of it with what is
+    /// stored.
+    pub(super) fn of(
+        root: &NodeRoot,
+        plan: &mut Plan,
+        effective: &Effective,
+        options: &Options,
+        pins: Pins,
+        stored_ledger: Option<Stored<Ledger>>,
+    ) -> Result<Self, ReconcileError> {
+        let mut records = Self::default();
+        let (entries, certificates) = records.store(effective);
+        let text = json(&entries);
+        let digest = Sha256Hex::of(&text);
+        let before = stored_ledger.as_ref().map(|stored| &stored.value);
+        if before.and_then(|ledger| ledger.entries) != Some(digest)
+            && !is_first_and_empty(before, &entries)
+        {
+            let generation = next(root, plan, entries, certificates, options, &pins)?;
+            plan.ledger.generation = generation.number;
+            plan.ledger.entries = Some(digest);
+            records.remember_keys(&mut plan.ledger, &pins);
+            records.write_generation(root, &generation, &pins)?;
+        }
+        records.write_pin(pins);
+        records.write_ledger(plan, stored_ledger);
+        Ok(records)
+    }
+
+    fn store(&mut self, effective: &Effective) -> (Vec<StoredEntry>, BTreeMap<Sha256Hex, String>) {
+        let mut blobs = stored::Blobs::new();
+        let entries =
+            effective.entries.values().map(|entry| stored::store(entry, &mut blobs)).collect();
+        let mut certificates = BTreeMap::new();
+        for (digest, content) in blobs {
+            if content.is_secret() {
+                self.keys.push(content);
+            } else {
+                let pem = String::from_utf8_lossy(content.bytes()).into_owned();
+                certificates.insert(digest, pem);
+            }
+        }
+        (entries, certificates)
+    }
+
+    /// While the node is pinned nothing is forgotten: the pinned generation may be an old one.
+    fn remember_keys(&self, ledger: &mut Ledger, pins: &Pins) {
+        let newest = ledger.generation;
+        ledger.keys.extend(self.keys.iter().map(|key| (key.digest(), newest)));
+        ledger.keys.retain(|_, last| pins.now.is_some() || is_kept(*last, newest));
+    }
+
+    fn write_generation(
+        &mut self,
+        root: &NodeRoot,
+        generation: &Generation,
+        pins: &Pins,
+    ) -> Result<(), StateError> {
+        self.differ = true;
+        self.put(state::generation_path(generation.number), None, Some(json(generation)));
+        let forgotten = state::generation_numbers(root)?
+            .into_iter()
+            .filter(|number| pins.now.is_none() && !is_kept(*number, generation.number));
+        for number in forgotten {
+            if let Some(old) = state::read_generation(root, number)? {
+                self.put(state::generation_path(number), Some(old.bytes), None);
+            }
+        }
+        Ok(())
+    }
+
+    fn write_pin(&mut self, pins: Pins) {
+        let before = pins.stored.map(|stored| stored.bytes);
+        let after = pins.now.as_ref().map(json);
+        if before != after {
+            self.differ = true;
+            self.put(state::pin_path(), before, after);
+        }
+    }
+
+    fn write_ledger(&mut self, plan: &Plan, stored: Option<Stored<Ledger>>) {
+        let is_same = match &stored {
+            Some(stored) => stored.value == plan.ledger,
+            None => plan.ledger == Ledger::default(),
+        };
+        if !is_same {
+            self.differ = true;
+            let before = stored.map(|stored| stored.bytes);
+            self.put(state::ledger_path(), before, Some(json(&plan.ledger)));
+        }
+    }
+
+    fn put(&mut self, path: NodePath, before: Option<Vec<u8>>, after: Option<Vec<u8>>) {
+        self.edits.push(FileEdit {
+            target: None,
+            path,
+            before: before.map(Content::plain),
+            after: after.map(Content::plain),
+            mode: Some(0o600),
+        });
+    }
+}
+
+/// A node that never had anything, and is to have nothing, needs no record of that.
+fn is_first_and_empty(before: Option<&Ledger>, entries: &[StoredEntry]) -> bool {
+    entries.is_empty() && before.is_none_or(|ledger| ledger.entries.is_none())
+}
+
+fn next(
+    root: &NodeRoot,
+    plan: &Plan,
+    entries: Vec<StoredEntry>,
+    certificates: BTreeMap<Sha256Hex, String>,
+    options: &Options,
+    pins: &Pins,
+) -> Result<Generation, HistoryError> {
+    let last = plan.ledger.generation;
+    let before = state::read_generation(root, last)?.map(|stored| stored.value.entries);
+    Ok(Generation {
+        format: generation::FORMAT,
+        number: last + 1,
+        at: options.now,
+        summary: Summary::between(&before.unwrap_or_default(), &entries),
+        rolled_back_to: pins.now.as_ref().map(|pin| pin.generation),
+        entries,
+        certificates,
+    })
+}
+
+/// The plan's changes and regtrust's own, as one transaction.
+pub(super) fn with_state(survey: &Survey) -> Changes {
+    let mut changes = survey.plan.changes.clone();
+    changes.make_directories.push(state::generations_path());
+    let unit = |edit: &FileEdit| Unit { directory: None, edits: vec![edit.clone()], keep: false };
+    changes.units.extend(survey.records.edits.iter().map(unit));
+    changes
+}
+
+/// Puts the keys where the generation will refer to them. A crash afterwards leaves keys that
+/// nothing needs, which the next apply erases.
+pub(super) fn store_keys(
+    root: &NodeRoot,
+    lock: &StateLock,
+    survey: &Survey,
+) -> Result<(), BlobError> {
+    blobs::store(root, lock, &survey.records.keys)
+}
+
+/// Erases keys that no generation needs any more. Changes nothing where there is none.
+pub(super) fn erase_keys(
+    root: &NodeRoot,
+    lock: &StateLock,
+    ledger: &Ledger,
+) -> Result<(), BlobError> {
+    let needed: BTreeSet<Sha256Hex> = ledger.keys.keys().copied().collect();
+    blobs::erase_except(root, lock, &needed)
+}
+
+/// Whether a generation is still kept when `newest` is the last one.
+fn is_kept(number: u64, newest: u64) -> bool {
+    number + generation::KEPT > newest
+}
+
+fn json<T: Serialize>(value: &T) -> Vec<u8> {
+    // Maps with string keys, strings and numbers: there is nothing in these types that JSON cannot
+    // say, and an empty file would be refused when it is read.
+    serde_json::to_vec(value).unwrap_or_default()
+}

@@ -1,0 +1,106 @@
+//! Reads regtrust's own state: the ledger, the generations and the pin. Writing it is part of a
+//! transaction, like every other file.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::generation::{self, Generation, Pin};
+use crate::ledger::{self, Ledger};
+use crate::node::root::{NodeRoot, RootError};
+use crate::node_path;
+use crate::path::NodePath;
+
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    #[error(transparent)]
+    Root(#[from] RootError),
+    /// Guessing at a format we do not know would lose track of what is ours.
+    #[error(
+        "`{path}` has format {found}, and this regtrust knows {known}: it was written by a newer \
+         version; use that one"
+    )]
+    Newer { path: NodePath, found: u32, known: u32 },
+    #[error("`{path}` is damaged")]
+    Damaged { path: NodePath, source: serde_json::Error },
+}
+
+/// A state file with the bytes it was read from: an edit of it needs both sides.
+#[derive(Debug)]
+pub struct Stored<T> {
+    pub value: T,
+    pub bytes: Vec<u8>,
+}
+
+pub fn ledger_path() -> NodePath {
+    node_path!("var/lib/regtrust/ledger.json")
+}
+
+pub fn pin_path() -> NodePath {
+    node_path!("var/lib/regtrust/pin.json")
+}
+
+pub fn generation_path(number: u64) -> NodePath {
+    generations_path().join(&format!("{number}.json"))
+}
+
+pub fn generations_path() -> NodePath {
+    node_path!("var/lib/regtrust/generations")
+}
+
+pub fn read_ledger(root: &NodeRoot) -> Result<Option<Stored<Ledger>>, StateError> {
+    read(root, &ledger_path(), ledger::FORMAT)
+}
+
+pub fn read_pin(root: &NodeRoot) -> Result<Option<Stored<Pin>>, StateError> {
+    read(root, &pin_path(), generation::FORMAT)
+}
+
+pub fn read_generation(
+    root: &NodeRoot,
+    number: u64,
+) -> Result<Option<Stored<Generation>>, StateError> {
+    read(root, &generation_path(number), generation::FORMAT)
+}
+
+/// The numbers of the generations that are kept, oldest first.
+pub fn generation_numbers(root: &NodeRoot) -> Result<Vec<u64>, StateError> {
+    let names = root.names(&generations_path())?.unwrap_or_default();
+    let number = |name: &String| name.strip_suffix(".json")?.parse().ok();
+    let mut numbers: Vec<u64> = names.iter().filter_map(number).collect();
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// Every generation that is kept, by number.
+pub fn read_generations(root: &NodeRoot) -> Result<BTreeMap<u64, Stored<Generation>>, StateError> {
+    let mut generations = BTreeMap::new();
+    for number in generation_numbers(root)? {
+        if let Some(generation) = read_generation(root, number)? {
+            generations.insert(number, generation);
+        }
+    }
+    Ok(generations)
+}
+
+fn read<T: DeserializeOwned>(
+    root: &NodeRoot,
+    path: &NodePath,
+    known: u32,
+) -> Result<Option<Stored<T>>, StateError> {
+    let Some(bytes) = root.read(path)? else { return Ok(None) };
+    let damaged = |source| StateError::Damaged { path: path.clone(), source };
+    // The format first: a newer one may have fields that this version would call damage.
+    let Format { format } = serde_json::from_slice(&bytes).map_err(damaged)?;
+    if format > known {
+        return Err(StateError::Newer { path: path.clone(), found: format, known });
+    }
+    let value = serde_json::from_slice(&bytes).map_err(damaged)?;
+    Ok(Some(Stored { value, bytes }))
+}
+
+#[derive(Deserialize)]
+struct Format {
+    format: u32,
+}
