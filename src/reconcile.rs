@@ -94,7 +94,13 @@ pub struct Survey {
 }
 
 impl Survey {
-    /// Whether `apply` would write anything.
+    /// Whether nothing on the node has to change. What regtrust would only write down for itself,
+    /// such as that a registry is declared and blocked, is nothing to do for anybody.
+    pub fn is_settled(&self) -> bool {
+        self.plan.is_empty() && !self.is_interrupted
+    }
+
+    /// Whether `apply` would write anything, its own records included.
     pub fn has_changes(&self) -> bool {
         !self.plan.changes.is_empty() || self.plan.ledger != self.ledger || self.records.differ()
     }

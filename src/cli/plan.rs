@@ -14,7 +14,7 @@ pub(super) fn run(session: &Session) -> Result<Exit, Failure> {
     } else {
         page(session, &survey).print();
     }
-    let is_empty = survey.plan.is_empty() && !survey.has_changes() && !survey.is_interrupted;
+    let is_empty = survey.is_settled();
     Ok(if is_empty { print::verdict(&survey) } else { Exit::ToDo })
 }
 

@@ -21,7 +21,7 @@ pub(super) fn run(session: &Session) -> Result<Exit, Failure> {
     } else {
         page(session, &survey).print();
     }
-    let is_settled = survey.plan.is_empty() && !survey.has_changes() && !survey.is_interrupted;
+    let is_settled = survey.is_settled();
     Ok(if is_settled { print::verdict(&survey) } else { Exit::ToDo })
 }
 
