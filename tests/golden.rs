@@ -187,9 +187,10 @@ impl Case {
     fn check_after(&self, node: &Node) -> Vec<String> {
         let mut now = tree::read(node.root(), &[CONFIGURATION, STATE]);
         let before = self.directory.join("before");
-        now.retain(|path, _| {
-            !node.made.contains(path) || fs::symlink_metadata(before.join(path)).is_ok()
-        });
+        let is_fixture = |path: &str| {
+            fs::symlink_metadata(before.join(path)).is_ok_and(|found| !found.is_dir())
+        };
+        now.retain(|path, _| !node.made.contains(path) || is_fixture(path));
         let mut problems = self.check_text("after.modes", &unusual(&now));
         let after = self.directory.join("after");
         if is_blessing() {
