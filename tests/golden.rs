@@ -32,7 +32,7 @@ mod node;
 #[path = "common/tree.rs"]
 mod tree;
 
-use node::{CONFIGURATION, DECLARATIONS, Node, STATE, Said};
+use node::{CONFIGURATION, DECLARATIONS, Node, STATE};
 use tree::{Kind, Tree};
 
 macro_rules! targets {
@@ -126,7 +126,7 @@ impl Case {
         }
         withdraw(&node);
         for line in ["apply", "apply --acknowledge docker-reload"] {
-            node.run(line.split(' ').chain(args.iter().copied()));
+            run(&node, line.split(' ').chain(args.iter().copied()));
         }
         let left = tree::differences(&before, &tree::read(node.root(), &[CONFIGURATION, STATE]));
         let left: String = left.iter().map(|line| format!("{line}\n")).collect();
@@ -139,7 +139,7 @@ impl Case {
     }
 
     fn lay_out(&self) -> Node {
-        let node = Node::with(&self.file("node").unwrap_or_default());
+        let node = Node::beneath(&std::env::temp_dir(), &self.file("node").unwrap_or_default());
         node::copy(&self.directory.join("before"), node.root());
         for line in self.lines("modes") {
             let (mode, path) = line.split_once(' ').unwrap();
@@ -155,8 +155,8 @@ impl Case {
     fn act(&self, node: &Node, args: &[&str]) -> String {
         let steps = self.lines("steps");
         if steps.is_empty() {
-            let said = node.run(["plan"].into_iter().chain(args.iter().copied()));
-            node.run(["apply"].into_iter().chain(args.iter().copied()));
+            let said = run(node, ["plan"].into_iter().chain(args.iter().copied()));
+            run(node, ["apply"].into_iter().chain(args.iter().copied()));
             return transcript(&said);
         }
         steps.iter().map(|step| self.step(step, node, args)).collect::<Vec<_>>().join("\n")
@@ -171,7 +171,7 @@ impl Case {
             ["rm", path] => fs::remove_file(node.path(path)).unwrap(),
             ["cp", from, to] => drop(fs::copy(node.path(from), node.path(to)).unwrap()),
             ["withdraw"] => withdraw(node),
-            _ => said += &transcript(&node.run(words.iter().chain(args).copied())),
+            _ => said += &transcript(&run(node, words.iter().chain(args).copied())),
         }
         said
     }
@@ -187,9 +187,8 @@ impl Case {
     fn check_after(&self, node: &Node) -> Vec<String> {
         let mut now = tree::read(node.root(), &[CONFIGURATION, STATE]);
         let before = self.directory.join("before");
-        let is_fixture = |path: &str| {
-            fs::symlink_metadata(before.join(path)).is_ok_and(|found| !found.is_dir())
-        };
+        let is_fixture =
+            |path: &str| fs::symlink_metadata(before.join(path)).is_ok_and(|found| !found.is_dir());
         now.retain(|path, _| !node.made.contains(path) || is_fixture(path));
         let mut problems = self.check_text("after.modes", &unusual(&now));
         let after = self.directory.join("after");
@@ -205,12 +204,12 @@ impl Case {
 /// A second look finds nothing to change, and a second apply touches nothing.
 fn check_settled(node: &Node, args: &[&str]) -> Vec<String> {
     let mut problems = Vec::new();
-    let plan = node.run(["plan"].into_iter().chain(args.iter().copied()));
+    let plan = run(node, ["plan"].into_iter().chain(args.iter().copied()));
     if !plan.stdout.contains("no file to change") {
         problems.push(format!("a plan after the apply finds more to do:\n{}", transcript(&plan)));
     }
     let first = tree::read(node.root(), &[]);
-    let apply = node.run(["apply"].into_iter().chain(args.iter().copied()));
+    let apply = run(node, ["apply"].into_iter().chain(args.iter().copied()));
     if plan.code != apply.code && plan.code != 2 {
         problems.push(format!("plan ends with {}, and apply with {}", plan.code, apply.code));
     }
@@ -224,6 +223,45 @@ fn check_settled(node: &Node, args: &[&str]) -> Vec<String> {
 fn withdraw(node: &Node) {
     fs::remove_dir_all(node.path(DECLARATIONS)).unwrap();
     fs::create_dir(node.path(DECLARATIONS)).unwrap();
+}
+
+struct Said {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+fn run<'a>(node: &Node, words: impl IntoIterator<Item = &'a str>) -> Said {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_regtrust"));
+    command.arg(if node.live { "--host-root" } else { "--root" }).arg(node.root());
+    let output = command.args(words).env_remove("RUST_LOG").output().unwrap();
+    let text = |bytes: &[u8]| {
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        assert!(!text.contains("PRIVATE KEY"), "a key is shown: {text}");
+        without_today(&text.replace(node.root().to_str().unwrap(), "ROOT"))
+    };
+    Said {
+        code: output.status.code().unwrap(),
+        stdout: text(&output.stdout),
+        stderr: text(&output.stderr),
+    }
+}
+
+/// The text with `NOW` in place of every time of today (or of yesterday, at midnight).
+fn without_today(text: &str) -> String {
+    let now = jiff::Timestamp::now();
+    let mut text = text.to_owned();
+    for hours in [0, 24] {
+        let day = (now - jiff::SignedDuration::from_hours(hours)).strftime("%F").to_string();
+        while let Some(start) = text.find(&day) {
+            let rest = &text[start + day.len()..];
+            let clock =
+                rest.trim_start_matches(|c: char| "T :.Z".contains(c) || c.is_ascii_digit());
+            let clock = clock.strip_prefix("UTC").unwrap_or(clock);
+            text = format!("{}NOW{clock}", &text[..start]);
+        }
+    }
+    text
 }
 
 fn transcript(said: &Said) -> String {

@@ -1,11 +1,9 @@
-//! A node on disk: a tree with the signs of a distribution and of runtimes, and the command to work
-//! on it.
+//! A node on disk: a tree with the signs of a distribution and of runtimes.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use tempfile::TempDir;
 
@@ -21,19 +19,14 @@ pub(crate) struct Node {
     directory: TempDir,
     /// What presets made, and no administrator.
     pub(crate) made: BTreeSet<String>,
-    live: bool,
-}
-
-pub(crate) struct Said {
-    pub(crate) code: i32,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
+    /// Something runs here.
+    pub(crate) live: bool,
 }
 
 impl Node {
     /// A node with these presets, one in a line: `debian`, `docker 26.1.5`, `kubelet`, …
-    pub(crate) fn with(presets: &str) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+    pub(crate) fn beneath(parent: &Path, presets: &str) -> Self {
+        let directory = tempfile::tempdir_in(parent).unwrap();
         let mut node = Self { directory, made: BTreeSet::new(), live: false };
         for path in ["etc", "run", "var/lib"] {
             node.make_directory(path);
@@ -52,22 +45,6 @@ impl Node {
 
     pub(crate) fn path(&self, below: &str) -> PathBuf {
         self.root().join(below)
-    }
-
-    pub(crate) fn run<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> Said {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_regtrust"));
-        command.arg(if self.live { "--host-root" } else { "--root" }).arg(self.root());
-        let output = command.args(words).env_remove("RUST_LOG").output().unwrap();
-        let text = |bytes: &[u8]| {
-            let text = String::from_utf8(bytes.to_vec()).unwrap();
-            assert!(!text.contains("PRIVATE KEY"), "a key is shown: {text}");
-            text.replace(self.root().to_str().unwrap(), "ROOT")
-        };
-        Said {
-            code: output.status.code().unwrap(),
-            stdout: text(&output.stdout),
-            stderr: text(&output.stderr),
-        }
     }
 
     fn make_directory(&mut self, path: &str) {

@@ -60,7 +60,8 @@ fn node(path: &Path) -> Node {
     } else {
         Kind::Other
     };
-    let nanoseconds = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
+    let nanoseconds =
+        |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
     Node {
         kind,
         mode: metadata.mode() & 0o7777,
@@ -106,7 +107,8 @@ fn texts(then: &Kind, now: &Kind) -> String {
 /// What was so much as touched, be it with the same bytes.
 pub(crate) fn touched(before: &Tree, after: &Tree) -> Vec<String> {
     let mut all = differences(before, after);
-    let same = after.iter().filter(|(path, now)| before.get(*path).is_some_and(|then| then != *now));
+    let same =
+        after.iter().filter(|(path, now)| before.get(*path).is_some_and(|then| then != *now));
     all.extend(same.map(|(path, _)| format!("touched {path}")));
     all
 }
