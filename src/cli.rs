@@ -24,6 +24,7 @@ mod print;
 mod session;
 mod status;
 mod view;
+mod visible;
 
 /// The whole program.
 pub fn main() -> ExitCode {

@@ -117,7 +117,7 @@ impl<'a> Explanation<'a> {
         }
         page.problems(self.problems.iter().copied());
         page.effects(self.effects, "Due on this node");
-        line!(page, "\n{}", status::runtimes(survey));
+        page.heading(&status::runtimes(survey));
         page
     }
 }

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
+use super::visible::visible;
 use crate::reconcile::{HistoryError, ReconcileError};
 use crate::txn::lock::LockError;
 
@@ -58,14 +59,16 @@ impl Failure {
 
     /// One cause per line, then the cure.
     pub(super) fn report(&self) -> String {
-        let mut report = format!("regtrust: {}", self.error);
+        let mut report = format!("regtrust: {}", visible(&self.error.to_string()));
         let mut source = self.error.source();
         while let Some(cause) = source {
-            _ = write!(report, "\n  because: {cause}");
+            _ = write!(report, "
+  because: {}", visible(&cause.to_string()));
             source = cause.source();
         }
         if let Some(cure) = &self.cure {
-            _ = write!(report, "\n  cure: {cure}");
+            _ = write!(report, "
+  cure: {}", visible(cure));
         }
         report
     }

@@ -16,6 +16,10 @@ pub(super) enum Colour {
     Cyan,
 }
 
+/// Everything that [`Paint::colour`] puts around a text.
+const CODES: [&str; 7] =
+    ["\u{1b}[0m", "\u{1b}[1m", "\u{1b}[2m", "\u{1b}[31m", "\u{1b}[32m", "\u{1b}[33m", "\u{1b}[36m"];
+
 impl Paint {
     pub(super) fn colour(self, colour: Colour, text: impl fmt::Display) -> String {
         let code = match colour {
@@ -25,6 +29,17 @@ impl Paint {
             Colour::Yellow => "33",
             Colour::Cyan => "36",
         };
-        if self.on { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_string() }
+        let text = text.to_string();
+        if self.on { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text }
+    }
+
+    /// The next of our own codes in a text, with what stands before and after it.
+    pub(super) fn next_code(self, text: &str) -> Option<(&str, &str, &str)> {
+        if !self.on {
+            return None;
+        }
+        let (at, code) = CODES.iter().filter_map(|code| Some((text.find(code)?, *code))).min()?;
+        let (before, rest) = text.split_at_checked(at)?;
+        Some((before, code, rest.strip_prefix(code)?))
     }
 }

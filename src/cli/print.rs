@@ -1,12 +1,13 @@
 //! A survey as text, section by section. A section with nothing to say is not there.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use serde::Serialize;
 
 use super::failure::{Exit, Failure};
 use super::paint::{Colour, Paint};
 use super::session::Session;
+use super::visible::{visible, visible_json};
 use crate::plan::diff::{self, Line, Role};
 use crate::plan::effect::Due;
 use crate::reconcile::Survey;
@@ -15,24 +16,53 @@ use crate::trust::problem::{Problem, Severity};
 /// Text that grows section by section.
 #[derive(Debug)]
 pub(super) struct Page {
-    pub(super) text: String,
+    pub(super) text: Text,
     pub(super) paint: Paint,
 }
 
-/// Writing to a `String` cannot fail, so its result says nothing.
+/// What a terminal may be sent: of all that is written into it, only our own colours are obeyed.
+#[derive(Debug)]
+pub(super) struct Text {
+    written: String,
+    paint: Paint,
+}
+
+impl Text {
+    pub(super) fn end_line(&mut self) {
+        self.written.push('\n');
+    }
+}
+
+impl fmt::Write for Text {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut rest = text;
+        while let Some((before, code, after)) = self.paint.next_code(rest) {
+            self.written.push_str(&visible(before));
+            self.written.push_str(code);
+            rest = after;
+        }
+        self.written.push_str(&visible(rest));
+        Ok(())
+    }
+}
+
+/// Writing to a `Text` cannot fail, so its result says nothing.
 macro_rules! line {
-    ($page:expr, $($format:tt)*) => { _ = writeln!($page.text, $($format)*) };
+    ($page:expr, $($format:tt)*) => {{
+        _ = write!($page.text, $($format)*);
+        $page.text.end_line();
+    }};
 }
 pub(super) use line;
 
 impl Page {
     pub(super) fn new(session: &Session) -> Self {
-        Self { text: String::new(), paint: session.paint }
+        Self { text: Text { written: String::new(), paint: session.paint }, paint: session.paint }
     }
 
     pub(super) fn heading(&mut self, text: &str) {
-        if !self.text.is_empty() {
-            self.text.push('\n');
+        if !self.text.written.is_empty() {
+            self.text.end_line();
         }
         line!(self, "{}", self.paint.colour(Colour::Bold, text));
     }
@@ -133,14 +163,15 @@ impl Page {
     /// Hands the page over as data.
     #[expect(clippy::print_stdout, reason = "stdout is where data goes")]
     pub(super) fn print(self) {
-        print!("{}", self.text);
+        print!("{}", self.text.written);
     }
 }
 
 /// One JSON document.
 #[expect(clippy::print_stdout, reason = "stdout is where data goes")]
 pub(super) fn json<T: Serialize>(value: &T) -> Result<(), Failure> {
-    println!("{}", serde_json::to_string_pretty(value).map_err(Failure::io)?);
+    let document = serde_json::to_string_pretty(value).map_err(Failure::io)?;
+    println!("{}", visible_json(&document));
     Ok(())
 }
 
@@ -166,5 +197,23 @@ pub(super) fn count(survey: &Survey) -> String {
         (w, 0) => format!("{w} {} to write", files(w)),
         (0, r) => format!("{r} {} to remove", files(r)),
         (w, r) => format!("{w} {} to write, {r} to remove", files(w)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(on: bool, text: &str) -> String {
+        let mut out = Text { written: String::new(), paint: Paint { on } };
+        write!(out, "{text}").unwrap();
+        out.written
+    }
+
+    #[test]
+    fn foreign_text_can_neither_move_the_cursor_nor_forge_a_line() {
+        let text = "\u{1b}[31mred\u{1b}[0m\u{1b}[2J\nforged";
+        assert_eq!(written(true, text), "\u{1b}[31mred\u{1b}[0m\\u{1b}[2J\\nforged");
+        assert_eq!(written(false, text), "\\u{1b}[31mred\\u{1b}[0m\\u{1b}[2J\\nforged");
     }
 }
