@@ -35,6 +35,7 @@ fn page(session: &Session, applied: &Applied) -> Page {
     if !matches!(applied.recovery, Recovery::Nothing) {
         page.heading("An earlier apply had been cut short; it was finished first");
     }
+    page.standing(survey);
     page.conflicts(survey);
     page.drift(survey);
     page.notes(survey);

@@ -14,7 +14,7 @@ use crate::txn::lock::LockError;
 #[repr(u8)]
 pub(super) enum Exit {
     Done = 0,
-    /// Something is blocked by a conflict; the rest was done.
+    /// Something is blocked by a conflict or by the policy; the rest was done.
     Blocked = 1,
     /// There is something to do.
     ToDo = 2,

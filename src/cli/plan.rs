@@ -23,6 +23,7 @@ pub(super) fn page(session: &Session, survey: &Survey) -> Page {
     let mut page = Page::new(session);
     page.diff(survey);
     page.effects(&survey.plan.due, "To bring it into force");
+    page.standing(survey);
     page.conflicts(survey);
     page.drift(survey);
     page.notes(survey);

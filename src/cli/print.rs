@@ -7,10 +7,13 @@ use serde::Serialize;
 use super::failure::{Exit, Failure};
 use super::paint::{Colour, Paint};
 use super::session::Session;
+use super::status;
 use super::visible::{visible, visible_json};
 use crate::plan::diff::{self, Line, Role};
 use crate::plan::effect::Due;
 use crate::reconcile::Survey;
+use crate::trust::effective::Standing;
+use crate::trust::host::RegistryHost;
 use crate::trust::problem::{Problem, Severity};
 
 /// Text that grows section by section.
@@ -160,6 +163,24 @@ impl Page {
         }
     }
 
+    /// What is declared and all the same not in force, by the decision of this node.
+    pub(super) fn standing(&mut self, survey: &Survey) {
+        if let Some(pin) = &survey.pin {
+            let until = pin.until.strftime("%F %T UTC");
+            let why = pin.reason.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+            self.heading(&format!("Pinned to generation {} until {until}{why}", pin.generation));
+            line!(self, "  what was declared since waits; `regtrust rollback --release` ends it");
+        }
+        let mut refused = refused(survey).peekable();
+        if refused.peek().is_some() {
+            self.heading("Not allowed on this node");
+        }
+        for (host, standing) in refused {
+            let host = self.paint.colour(Colour::Red, host);
+            line!(self, "  {host}: {}", status::explain(standing).unwrap_or_default());
+        }
+    }
+
     /// Hands the page over as data.
     #[expect(clippy::print_stdout, reason = "stdout is where data goes")]
     pub(super) fn print(self) {
@@ -175,12 +196,20 @@ pub(super) fn json<T: Serialize>(value: &T) -> Result<(), Failure> {
     Ok(())
 }
 
+fn refused(survey: &Survey) -> impl Iterator<Item = (&RegistryHost, &Standing)> {
+    survey
+        .effective
+        .standing
+        .iter()
+        .filter(|(_, standing)| matches!(standing, Standing::Refused(_)))
+}
+
 /// What a command that tried to bring everything into force ends with. Nothing that went well hides
 /// what did not.
 pub(super) fn verdict(survey: &Survey) -> Exit {
     if survey.sources.problems().any(|problem| problem.severity == Severity::Error) {
         Exit::Config
-    } else if survey.plan.conflicts.is_empty() {
+    } else if survey.plan.conflicts.is_empty() && refused(survey).next().is_none() {
         Exit::Done
     } else {
         Exit::Blocked
