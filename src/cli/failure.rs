@@ -62,13 +62,21 @@ impl Failure {
         let mut report = format!("regtrust: {}", visible(&self.error.to_string()));
         let mut source = self.error.source();
         while let Some(cause) = source {
-            _ = write!(report, "
-  because: {}", visible(&cause.to_string()));
+            _ = write!(
+                report,
+                "
+  because: {}",
+                visible(&cause.to_string())
+            );
             source = cause.source();
         }
         if let Some(cure) = &self.cure {
-            _ = write!(report, "
-  cure: {}", visible(cure));
+            _ = write!(
+                report,
+                "
+  cure: {}",
+                visible(cure)
+            );
         }
         report
     }

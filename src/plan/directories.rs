@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::change::{Changes, FileEdit, Unit};
-use crate::observed::Files;
+use crate::observed::{Files, Found};
 use crate::path::NodePath;
 
 /// Groups `edits` into units and adds the directories they need.
@@ -51,4 +51,48 @@ fn missing_parents(path: &NodePath, files: &Files) -> impl Iterator<Item = NodeP
 
 fn ancestors(path: &NodePath) -> Vec<NodePath> {
     std::iter::successors(path.parent(), NodePath::parent).collect()
+}
+
+/// What stands where a directory on the way to `path` has to be, with the cure.
+///
+/// A link that leads to a directory is one; one that leads nowhere would be met again by every
+/// attempt to make what it stands for.
+pub(super) fn in_the_way(path: &NodePath, files: &Files) -> Option<(String, String)> {
+    ancestors(path).into_iter().rev().find_map(|directory| {
+        let what = match files.get(&directory) {
+            None | Some(Found::Directory) => return None,
+            Some(Found::Symlink { to }) => {
+                format!("`{directory}` is a symbolic link to `{to}`, which is no directory here")
+            }
+            Some(Found::Unreadable { error }) => format!("`{directory}`: {error}"),
+            Some(Found::File { .. } | Found::Other) => format!("`{directory}` is no directory"),
+        };
+        Some((what, format!("put a directory in place of {directory}")))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node_path;
+
+    #[test]
+    fn what_stands_in_place_of_a_directory_is_named() {
+        let path = node_path!("etc/docker/daemon.json");
+        for (found, named) in [
+            (None, None),
+            (Some(Found::Directory), None),
+            (Some(Found::Other), Some("`/etc/docker` is no directory")),
+            (
+                Some(Found::Symlink { to: "/gone".to_owned() }),
+                Some("`/etc/docker` is a symbolic link to `/gone`, which is no directory here"),
+            ),
+        ] {
+            let mut files = Files::default();
+            files.found.insert(node_path!("etc"), Found::Directory);
+            files.found.extend(found.map(|found| (node_path!("etc/docker"), found)));
+            let message = in_the_way(&path, &files).map(|(message, _)| message);
+            assert_eq!(message.as_deref(), named);
+        }
+    }
 }

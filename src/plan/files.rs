@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::Situation;
 use super::change::FileEdit;
+use super::{Situation, directories};
 use crate::ledger::{Ledger, OwnedFile};
 use crate::observed::{Files, Found};
 use crate::path::NodePath;
@@ -49,6 +49,9 @@ fn in_the_way(wanted: &WantedFile, files: &Files, ledger: &Ledger) -> Option<(St
     if let Some(problem) = directory_in_the_way(wanted, files) {
         return Some(problem);
     }
+    if let Some(problem) = directories::in_the_way(&wanted.path, files) {
+        return Some(problem);
+    }
     let is_ours = ledger.files.contains_key(&wanted.path);
     match files.get(&wanted.path)? {
         Found::File { content, .. } if *content.bytes() == *wanted.content.bytes() => None,
@@ -86,6 +89,10 @@ fn directory_in_the_way(wanted: &WantedFile, files: &Files) -> Option<(String, S
             "replace the link by a directory, or configure what manages it",
         ),
         Found::Directory => return None,
+        // The error has its own cure: it may only be a name in it that is not UTF-8.
+        Found::Unreadable { error } => {
+            (format!("the registry's directory: {error}"), "see to it; it is exchanged as a whole")
+        }
         _ => ("the registry's directory is no directory".to_owned(), "remove it"),
     };
     Some((what, cure.to_owned()))

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Situation;
 use super::change::FileEdit;
-use super::effect;
 use super::files::Drift;
 use super::wants::AllWants;
+use super::{directories, effect};
 use crate::content::Content;
 use crate::ledger::{Changed, ConfigOwned, DaemonOwned, Ledger, Loads};
 use crate::observed::Found;
@@ -53,6 +53,9 @@ fn editable<'a>(
 ) -> Result<Option<&'a str>, (String, String)> {
     if let Some(refusal) = situation.refused.get(path) {
         return Err(refusal.clone());
+    }
+    if let Some(problem) = directories::in_the_way(path, &situation.observed.files) {
+        return Err(problem);
     }
     let (message, cure) = match situation.observed.files.get(path) {
         None => return Ok(None),
