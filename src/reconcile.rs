@@ -121,9 +121,10 @@ pub fn survey(root: &NodeRoot, options: &Options) -> Result<Survey, ReconcileErr
 
 /// Looks, decides, and makes it so.
 pub fn apply(root: &NodeRoot, options: &Options) -> Result<Applied, ReconcileError> {
-    let Some(lock) = lock_if_needed(root, options)? else {
-        return Ok(Applied { survey: survey(root, options)?, recovery: Recovery::Nothing });
-    };
+    if let Some(survey) = nothing_at_all(root, options)? {
+        return Ok(Applied { survey, recovery: Recovery::Nothing });
+    }
+    let lock = StateLock::exclusive(root, PATIENCE)?;
     let recovery = txn::recover(root, &lock)?;
     let survey = settle(root, &lock, options)?;
     record::erase_keys(root, &lock, &survey.plan.ledger)?;
@@ -169,12 +170,15 @@ fn block(
 }
 
 /// A node where nothing is declared and nothing was ever ours gets no state directory.
-fn lock_if_needed(root: &NodeRoot, options: &Options) -> Result<Option<StateLock>, ReconcileError> {
-    let is_known = StateLock::shared(root, PATIENCE)?.is_some();
-    if is_known || look(root, options, &BTreeMap::new())?.has_changes() {
-        return Ok(Some(StateLock::exclusive(root, PATIENCE)?));
+///
+/// What was seen then is what is reported. A second look could see something to do, such as a
+/// declaration that has just come, and the report would say that it was done.
+fn nothing_at_all(root: &NodeRoot, options: &Options) -> Result<Option<Survey>, ReconcileError> {
+    if StateLock::shared(root, PATIENCE)?.is_some() {
+        return Ok(None);
     }
-    Ok(None)
+    let survey = look(root, options, &BTreeMap::new())?;
+    Ok((!survey.has_changes()).then_some(survey))
 }
 
 fn look(
