@@ -53,6 +53,16 @@ impl Files {
         }
     }
 
+    /// Why nothing is known about a path: it, or a directory on the way to it, could not be read.
+    /// That it is not in [`Files::found`] then does not mean that nothing is there.
+    pub fn hidden(&self, path: &NodePath) -> Option<&str> {
+        let mut way = std::iter::successors(Some(path.clone()), NodePath::parent);
+        match way.find_map(|step| self.found.get(&step))? {
+            Found::Unreadable { error } => Some(error),
+            _ => None,
+        }
+    }
+
     pub fn names(&self, directory: &NodePath) -> impl Iterator<Item = &str> {
         self.listings.get(directory).into_iter().flatten().map(String::as_str)
     }

@@ -11,6 +11,8 @@ use crate::observed::{Files, Found};
 use crate::path::NodePath;
 use crate::target::{Believer, Conflict, Item, Target, WantedFile};
 
+const READABLE: &str = "make it readable for regtrust";
+
 /// Something of ours that somebody else changed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Drift {
@@ -46,6 +48,9 @@ fn obstacle(wanted: &WantedFile, files: &Files, ledger: &Ledger) -> Option<Confl
 }
 
 fn in_the_way(wanted: &WantedFile, files: &Files, ledger: &Ledger) -> Option<(String, String)> {
+    if let Some(error) = files.hidden(&wanted.path) {
+        return Some((format!("it cannot be read: {error}"), READABLE.to_owned()));
+    }
     if let Some(problem) = directory_in_the_way(wanted, files) {
         return Some(problem);
     }
@@ -72,11 +77,9 @@ fn in_the_way(wanted: &WantedFile, files: &Files, ledger: &Ledger) -> Option<(St
             "replace the link by a file, or configure what manages it".to_owned(),
         )),
         Found::Directory => Some(("a directory has this name".to_owned(), "remove it".to_owned())),
-        Found::Other => Some(("it is no regular file".to_owned(), "remove it".to_owned())),
-        Found::Unreadable { error } => Some((
-            format!("it cannot be read: {error}"),
-            "make it readable for regtrust".to_owned(),
-        )),
+        Found::Other | Found::Unreadable { .. } => {
+            Some(("it is no regular file".to_owned(), "remove it".to_owned()))
+        }
     }
 }
 
@@ -206,7 +209,12 @@ fn drift_of(path: &NodePath, owned: Option<&OwnedFile>, files: &Files) -> Option
 
 /// Removes exactly what we wrote. What somebody made of it since is theirs.
 fn take_back(path: &NodePath, owned: &OwnedFile, files: &Files, outcome: &mut FileOutcome) {
-    let left = |message: String| Drift { path: path.to_string(), message, repaired: false };
+    // Taken for absent it would be forgotten, and would go on being believed.
+    if let Some(error) = files.hidden(path) {
+        let message = format!("trust was withdrawn, but the file cannot be read: {error}");
+        outcome.keep(path, owned, message, READABLE.to_owned());
+        return;
+    }
     match files.get(path) {
         None => {}
         Some(Found::File { content, immutable, .. }) if content.digest() == owned.sha256 => {
@@ -223,14 +231,13 @@ fn take_back(path: &NodePath, owned: &OwnedFile, files: &Files, outcome: &mut Fi
                 mode: None,
             });
         }
-        Some(Found::Unreadable { error }) => {
-            outcome.owned.insert(path.clone(), owned.clone());
-            outcome.drift.push(left(format!("cannot be read ({error}), so it was not removed")));
-        }
-        Some(_) => outcome.drift.push(left(
-            "no longer needed, but somebody changed it since: left as it is, no longer regtrust's"
+        Some(_) => outcome.drift.push(Drift {
+            path: path.to_string(),
+            message: "no longer needed, but somebody changed it since: left as it is, no longer \
+                      regtrust's"
                 .to_owned(),
-        )),
+            repaired: false,
+        }),
     }
 }
 
@@ -252,5 +259,45 @@ impl FileOutcome {
             message,
             cure,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::content::Content;
+    use crate::node_path;
+
+    /// A registry's file of ours, seen as `found`.
+    fn taken_back(found: &[(NodePath, Found)]) -> FileOutcome {
+        let path = node_path!("etc/docker/certs.d/a.corp/ca.crt");
+        let sha256 = Content::plain("CA").digest();
+        let owned = OwnedFile { target: Target::DockerCerts, sha256, mode: 0o644 };
+        let found = found.iter().cloned().collect();
+        let mut outcome = FileOutcome::default();
+        take_back(&path, &owned, &Files { found, ..Files::default() }, &mut outcome);
+        outcome
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_forgotten() {
+        let unreadable = || Found::Unreadable { error: "input/output error".to_owned() };
+        for hidden in [
+            node_path!("etc/docker/certs.d/a.corp/ca.crt"),
+            node_path!("etc/docker/certs.d/a.corp"),
+            node_path!("etc/docker/certs.d"),
+        ] {
+            let above = (node_path!("etc/docker"), Found::Directory);
+            let outcome = taken_back(&[above, (hidden.clone(), unreadable())]);
+            assert_eq!((outcome.owned.len(), outcome.conflicts.len()), (1, 1), "{hidden}");
+            assert_eq!(outcome.edits, [], "{hidden}");
+        }
+    }
+
+    #[test]
+    fn what_is_gone_is_forgotten() {
+        let above = (node_path!("etc/docker/certs.d"), Found::Directory);
+        let outcome = taken_back(&[above]);
+        assert_eq!((outcome.owned.len(), outcome.conflicts.len(), outcome.edits.len()), (0, 0, 0));
     }
 }
