@@ -297,11 +297,35 @@ pub(super) fn make_directory(
         Err(Errno::EXIST) => return Ok(false),
         Err(errno) => return Err(failed("make the directory", path)(errno)),
     }
-    if let Some(made) = open_directory(parent, name, path)? {
-        rustix::fs::fchmod(&made, Mode::from_raw_mode(mode))
-            .map_err(failed("set the mode of", path))?;
-    }
+    set_mode(parent, name, mode, path)?;
     Ok(true)
+}
+
+/// Gives a directory its mode that an interrupted [`make_directory`] could not give it any more.
+/// Left with the first one, nobody but root would ever see what is in it.
+pub(super) fn finish_directory(
+    parent: BorrowedFd<'_>,
+    name: &str,
+    mode: u32,
+    path: &NodePath,
+) -> Result<(), DiskError> {
+    let Some(directory) = open_directory(parent, name, path)? else { return Ok(()) };
+    let is_ours = examine_open(directory.as_fd(), path)?.mode() == Mode::RWXU.as_raw_mode();
+    if is_ours && all_names(directory.as_fd(), path)?.is_empty() {
+        set_mode(parent, name, mode, path)?;
+    }
+    Ok(())
+}
+
+fn set_mode(
+    parent: BorrowedFd<'_>,
+    name: &str,
+    mode: u32,
+    path: &NodePath,
+) -> Result<(), DiskError> {
+    let Some(directory) = open_directory(parent, name, path)? else { return Ok(()) };
+    rustix::fs::fchmod(&directory, Mode::from_raw_mode(mode))
+        .map_err(failed("set the mode of", path))
 }
 
 /// Renames within one directory, over nothing.

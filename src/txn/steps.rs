@@ -199,7 +199,10 @@ impl<'j> Transaction<'j> {
     fn make_directory(&mut self, path: &NodePath) -> Result<(), TxnError> {
         let vanished = || TxnError::Stale { path: path.clone() };
         let parent = self.root.parent(path)?.ok_or_else(vanished)?;
-        disk::make_directory(parent.as_fd(), path.file_name(), 0o755, path)?;
+        let made = disk::make_directory(parent.as_fd(), path.file_name(), 0o755, path)?;
+        if !made && self.text.is_none() {
+            disk::finish_directory(parent.as_fd(), path.file_name(), 0o755, path)?;
+        }
         self.swapped.insert(path.parent());
         Ok(())
     }

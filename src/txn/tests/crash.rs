@@ -277,3 +277,31 @@ fn a_journal_that_is_newer_or_damaged_is_refused() {
         assert!(is_interrupted(&node.root).unwrap(), "the journal is kept");
     }
 }
+
+/// Making a directory and giving it its mode are two calls.
+#[test]
+fn a_directory_that_was_cut_off_before_it_had_its_mode_gets_it() {
+    let (node, _, new) = crashed_after(published());
+    let made = node.at("etc/containerd");
+    fs::create_dir(&made).unwrap();
+    fs::set_permissions(&made, fs::Permissions::from_mode(0o700)).unwrap();
+
+    node.recover().unwrap();
+
+    for path in ["etc/containerd", "etc/containerd/certs.d"] {
+        assert_eq!(fs::metadata(node.at(path)).unwrap().mode() & 0o7777, 0o755, "{path}");
+    }
+    assert_eq!(node.contents(), new);
+}
+
+#[test]
+fn a_directory_that_somebody_uses_meanwhile_keeps_its_mode() {
+    let (node, ..) = crashed_after(published());
+    node.put("etc/containerd/theirs", "x", 0o600);
+    let made = node.at("etc/containerd");
+    fs::set_permissions(&made, fs::Permissions::from_mode(0o700)).unwrap();
+
+    node.recover().unwrap();
+
+    assert_eq!(fs::metadata(&made).unwrap().mode() & 0o7777, 0o700);
+}
