@@ -14,6 +14,11 @@ pub mod shared;
 mod store;
 pub mod wants;
 
+#[cfg(test)]
+pub(crate) mod fixtures;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;

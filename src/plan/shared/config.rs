@@ -101,5 +101,7 @@ fn keep_and_report(
     shared: &mut Shared,
 ) {
     shared.containerd_config = owned.cloned();
+    // The file stays, and so do the directories that were made for it.
+    shared.kept.push(path.clone());
     shared.conflict(Target::ContainerdConfig, path, items, why);
 }

@@ -1,0 +1,3 @@
+//! What a plan promises, rule by rule, on nodes in memory.
+
+mod directories;
