@@ -153,10 +153,7 @@ impl Node {
                 Some(content) => {
                     let mode = edit.mode.unwrap_or(0o644);
                     let content = content.clone();
-                    self.place(
-                        edit.path.as_str(),
-                        Found::File { content, mode, immutable: false },
-                    );
+                    self.place(edit.path.as_str(), Found::File { content, mode, immutable: false });
                 }
             }
         }
@@ -229,8 +226,7 @@ impl Node {
     /// The distribution's tool: the bundle has what the anchors have.
     pub(crate) fn run_ca_tool(&mut self) {
         let directory = CaLayout::Debian.anchors();
-        let names: Vec<String> =
-            self.observed.files.names(&directory).map(str::to_owned).collect();
+        let names: Vec<String> = self.observed.files.names(&directory).map(str::to_owned).collect();
         let texts = names.iter().filter_map(|file| self.text(directory.join(file).as_str()));
         let bundle: String = texts.collect();
         self.put(BUNDLE, &bundle);

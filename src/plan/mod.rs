@@ -31,8 +31,7 @@ use self::wants::AllWants;
 use crate::ledger::{Ledger, Loads};
 use crate::observed::Observed;
 use crate::path::NodePath;
-use crate::target::docker_daemon::DaemonWants;
-use crate::target::{Conflict, Item, Note, Target, WantedFile};
+use crate::target::{Conflict, Item, Note, WantedFile};
 use crate::trust::entry::Entry;
 use crate::trust::host::RegistryHost;
 use crate::trust::policy::RestartLimit;
@@ -147,7 +146,8 @@ fn assemble(
     conflicts.extend(shared.conflicts);
     conflicts.sort();
     conflicts.dedup();
-    let pending = pending(&changes, &wanted, &wants.daemon, situation);
+    let mut pending = pending(&changes, &wanted);
+    pending.extend(shared.pending);
     Plan {
         pending,
         due: effect::due(&ledger.changed, ca_tool.as_ref(), situation),
@@ -160,23 +160,10 @@ fn assemble(
     }
 }
 
-fn pending(
-    changes: &Changes,
-    wanted: &BTreeMap<NodePath, &WantedFile>,
-    daemon: &DaemonWants,
-    situation: &Situation<'_>,
-) -> BTreeSet<Item> {
+/// Who waits for the files that are written.
+fn pending(changes: &Changes, wanted: &BTreeMap<NodePath, &WantedFile>) -> BTreeSet<Item> {
     let files = changes.edits().filter_map(|edit| wanted.get(&edit.path));
-    let mut pending: BTreeSet<Item> = files.flat_map(|file| file.items.iter().cloned()).collect();
-    let is_daemon = |edit: &change::FileEdit| edit.target == Some(Target::DockerDaemon);
-    if changes.edits().any(is_daemon) {
-        let arrays = &situation.ledger.docker_daemon.arrays;
-        let is_new = |element: &String| !arrays.values().any(|a| a.elements.contains(element));
-        let mirrors = daemon.mirrors.iter().map(|(url, items)| (url, items));
-        let new = daemon.insecure.iter().chain(mirrors).filter(|(element, _)| is_new(element));
-        pending.extend(new.flat_map(|(_, items)| items.iter().cloned()));
-    }
-    pending
+    files.flat_map(|file| file.items.iter().cloned()).collect()
 }
 
 fn blocked_by(conflicts: &[Conflict]) -> BTreeSet<Item> {

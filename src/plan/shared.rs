@@ -28,6 +28,8 @@ pub(super) struct Shared {
     pub(super) conflicts: Vec<Conflict>,
     pub(super) notes: Vec<Note>,
     pub(super) drift: Vec<Drift>,
+    /// Who waits for what is written into them now.
+    pub(super) pending: BTreeSet<Item>,
 }
 
 pub(super) fn settle(

@@ -25,6 +25,7 @@ mod foreign;
 mod grammar;
 mod json_edit;
 mod layout;
+mod lists;
 mod merge;
 mod merge_error;
 pub(super) mod mirrors;
@@ -32,6 +33,7 @@ mod want;
 
 pub use adopt::adoptable;
 pub(super) use foreign::{Cover, Foreign};
+pub use lists::lists;
 pub use merge::{Merged, merge};
 pub use merge_error::MergeError;
 pub(super) use want::resolves;
@@ -59,6 +61,14 @@ impl Key {
         match self {
             Self::InsecureRegistries => "insecure-registry",
             Self::RegistryMirrors => "registry-mirror",
+        }
+    }
+
+    /// The host that an element names, as docker compares it.
+    pub fn host(self, element: &str) -> String {
+        match self {
+            Self::InsecureRegistries => grammar::without_scheme(element).to_owned(),
+            Self::RegistryMirrors => mirrors::host_of(element),
         }
     }
 

@@ -7,8 +7,11 @@ use crate::ledger::{Changed, DaemonOwned, Ledger, Loads};
 use crate::plan::Situation;
 use crate::plan::files::Drift;
 use crate::plan::wants::AllWants;
-use crate::target::docker_daemon::{self, Ending, Goal, Goals, Key};
-use crate::target::{Item, Target};
+use crate::target::docker_daemon::{self, DaemonWants, Ending, Goal, Goals, Key};
+use crate::target::{Believer, Item, Target};
+
+/// The elements under each key that is in the file.
+type Lists = BTreeMap<Key, Vec<String>>;
 
 pub(super) fn settle(
     situation: &Situation<'_>,
@@ -19,62 +22,93 @@ pub(super) fn settle(
 ) {
     let owned = &ledger.docker_daemon;
     shared.docker_daemon = owned.clone();
-    let insecure = wants.daemon.insecure.iter();
-    let insecure = insecure.map(|(element, items)| (element.as_str(), items));
-    let mirrors = wants.daemon.mirrors.iter().map(|(url, items)| (url.as_str(), items));
-    let mut needing = BTreeSet::new();
-    let goals = Goals {
-        insecure: Goal {
-            elements: elements(Key::InsecureRegistries, insecure, owned, blocked, &mut needing),
-            ending: ending(Key::InsecureRegistries, situation, owned, shared),
-        },
-        mirrors: Goal {
-            elements: elements(Key::RegistryMirrors, mirrors, owned, blocked, &mut needing),
-            ending: ending(Key::RegistryMirrors, situation, owned, shared),
-        },
+    let path = docker_daemon::path();
+    let current = editable(situation, &path);
+    let before = docker_daemon::lists(current.as_ref().ok().copied().flatten());
+    let held = held(owned, blocked, &before);
+    let goal = |key: Key| Goal {
+        elements: elements(key, &wants.daemon, blocked, &held),
+        ending: ending(key, situation, owned, shared),
     };
+    let goals =
+        Goals { insecure: goal(Key::InsecureRegistries), mirrors: goal(Key::RegistryMirrors) };
     let is_ours = !owned.arrays.is_empty() || owned.created_file;
     if Key::ALL.iter().all(|key| goals.of(*key).elements.is_empty()) && !is_ours {
         return;
     }
-    let path = docker_daemon::path();
-    let done = editable(situation, &path).and_then(|current| {
+    let done = current.and_then(|current| {
         let merged = docker_daemon::merge(current, owned, &goals)
             .map_err(|error| (error.to_string(), error.cure()))?;
-        let is_edited =
-            shared.edit(situation, Target::DockerDaemon, &path, merged.text.as_deref())?;
-        Ok((is_edited, merged.owned))
+        shared.edit(situation, Target::DockerDaemon, &path, merged.text.as_deref())?;
+        Ok(merged)
     });
     match done {
-        Ok((is_edited, now_owned)) => {
-            note_change(situation, is_edited, owned, &now_owned, shared);
-            shared.docker_daemon = now_owned;
+        Ok(merged) => {
+            let after = docker_daemon::lists(merged.text.as_deref());
+            shared.drift.extend(drift(owned, &before, &after));
+            shared.pending.extend(added(&wants.daemon, &before, &after));
+            note_change(situation, &before, &after, shared);
+            shared.docker_daemon = merged.owned;
         }
         Err(why) => {
             shared.kept.push(path.clone());
+            let needing = free(&wants.daemon, blocked).flat_map(|(_, _, items)| items).collect();
             shared.conflict(Target::DockerDaemon, &path, needing, why);
         }
     }
 }
 
-/// The elements to have, and who needs them. A blocked item gets nothing new and loses nothing.
-fn elements<'a>(
-    key: Key,
-    wanted: impl Iterator<Item = (&'a str, &'a BTreeSet<Item>)>,
-    owned: &DaemonOwned,
-    blocked: &BTreeSet<Item>,
-    needing: &mut BTreeSet<Item>,
-) -> Vec<String> {
-    let ours = owned.arrays.get(key.name());
-    let is_ours = |element| ours.is_some_and(|array| array.elements.contains(element));
-    let mut elements = Vec::new();
-    for (element, items) in wanted {
+/// What is wanted, with who wants it and is not blocked.
+fn free<'a>(
+    wants: &'a DaemonWants,
+    blocked: &'a BTreeSet<Item>,
+) -> impl Iterator<Item = (Key, &'a str, BTreeSet<Item>)> {
+    all(wants).filter_map(|(key, element, items)| {
         let free: BTreeSet<Item> = items.difference(blocked).cloned().collect();
-        if !free.is_empty() || is_ours(element) {
-            elements.push(element.to_owned());
-        }
-        needing.extend(free);
+        (!free.is_empty()).then_some((key, element, free))
+    })
+}
+
+fn all(wants: &DaemonWants) -> impl Iterator<Item = (Key, &str, &BTreeSet<Item>)> {
+    let insecure = wants.insecure.iter();
+    let insecure = insecure.map(|(name, items)| (Key::InsecureRegistries, name.as_str(), items));
+    let mirrors = wants.mirrors.iter();
+    insecure.chain(mirrors.map(|(url, items)| (Key::RegistryMirrors, url.as_str(), items)))
+}
+
+/// What is ours and belongs to a registry that is blocked, whatever is wanted for it now: it gets
+/// nothing new and loses nothing. Docker Hub has all mirrors, and they have to stay reachable.
+fn held(owned: &DaemonOwned, blocked: &BTreeSet<Item>, before: &Lists) -> Lists {
+    let on_docker = || blocked.iter().filter(|item| item.on == Believer::Docker);
+    let mut hosts: BTreeSet<String> = on_docker().map(|item| item.host.to_string()).collect();
+    let mut held = Lists::new();
+    if on_docker().any(|item| item.host.is_docker_hub()) {
+        let mirrors = ours(Key::RegistryMirrors, owned, before);
+        hosts.extend(mirrors.iter().map(|url| Key::RegistryMirrors.host(url)));
+        held.insert(Key::RegistryMirrors, mirrors);
     }
+    let mut insecure = ours(Key::InsecureRegistries, owned, before);
+    insecure.retain(|element| hosts.contains(&Key::InsecureRegistries.host(element)));
+    held.insert(Key::InsecureRegistries, insecure);
+    held
+}
+
+/// Our elements, in the order of the file, because docker tries mirrors in that order.
+fn ours(key: Key, owned: &DaemonOwned, before: &Lists) -> Vec<String> {
+    let Some(array) = owned.arrays.get(key.name()) else { return Vec::new() };
+    let mut rest = array.elements.clone();
+    let in_file = before.get(&key).into_iter().flatten();
+    let mut ours: Vec<String> = in_file.filter(|element| rest.remove(*element)).cloned().collect();
+    ours.extend(rest);
+    ours
+}
+
+fn elements(key: Key, wants: &DaemonWants, blocked: &BTreeSet<Item>, held: &Lists) -> Vec<String> {
+    let mut elements = held.get(&key).cloned().unwrap_or_default();
+    let known: BTreeSet<String> = elements.iter().cloned().collect();
+    let wanted = free(wants, blocked).filter(|(of, _, _)| *of == key);
+    let wanted = wanted.map(|(_, element, _)| element).filter(|element| !known.contains(*element));
+    elements.extend(wanted.map(str::to_owned));
     elements
 }
 
@@ -87,60 +121,57 @@ fn ending(key: Key, situation: &Situation<'_>, owned: &DaemonOwned, shared: &Sha
     }
 }
 
-fn note_change(
-    situation: &Situation<'_>,
-    is_edited: bool,
-    before: &DaemonOwned,
-    after: &DaemonOwned,
-    shared: &mut Shared,
-) {
-    if !is_edited {
-        return;
-    }
-    let (old, new) = (before.meaning(), after.meaning());
-    if old == new {
-        // A key that goes after its empty list was read changes nothing that dockerd knows.
-        if after.arrays.len() < before.arrays.len() {
-            return;
-        }
-        shared.drift.push(Drift {
-            path: docker_daemon::path().to_string(),
-            message: "elements of regtrust's were removed by somebody".to_owned(),
-            repaired: true,
-        });
-    }
-    if Loads::DockerDaemon.has_listener(situation.observed) {
-        let reason = reason(&old, &new);
-        shared.changed.insert(Loads::DockerDaemon, Changed { at: situation.now, reason });
+fn pairs(lists: &Lists) -> BTreeSet<(Key, &str)> {
+    lists.iter().flat_map(|(key, list)| list.iter().map(|one| (*key, one.as_str()))).collect()
+}
+
+/// Elements of ours that somebody took out and that are put back.
+fn drift(owned: &DaemonOwned, before: &Lists, after: &Lists) -> Option<Drift> {
+    let (before, after) = (pairs(before), pairs(after));
+    let is_put_back = |key: &Key| {
+        let ours = owned.arrays.get(key.name()).map(|array| &array.elements);
+        let mut ours = ours.into_iter().flatten().map(|element| (*key, element.as_str()));
+        ours.any(|pair| !before.contains(&pair) && after.contains(&pair))
+    };
+    Key::ALL.iter().any(is_put_back).then(|| Drift {
+        path: docker_daemon::path().to_string(),
+        message: "elements of regtrust's were removed by somebody".to_owned(),
+        repaired: true,
+    })
+}
+
+/// Who gets an element that is not in the file yet.
+fn added(wants: &DaemonWants, before: &Lists, after: &Lists) -> BTreeSet<Item> {
+    let (before, after) = (pairs(before), pairs(after));
+    all(wants)
+        .map(|(key, element, items)| ((key, element), items))
+        .filter(|(pair, _)| after.contains(pair) && !before.contains(pair))
+        .flat_map(|(_, items)| items.iter().cloned())
+        .collect()
+}
+
+/// What counts is what dockerd makes of the file, not whose elements they are. A key that goes is
+/// none of its business: it keeps what it has, and that was an empty list by then.
+fn note_change(situation: &Situation<'_>, before: &Lists, after: &Lists, shared: &mut Shared) {
+    let reasons: Vec<String> = after
+        .iter()
+        .filter(|(key, list)| before.get(key) != Some(list))
+        .map(|(key, list)| reason(*key, before.get(key).map_or(&[], Vec::as_slice), list))
+        .collect();
+    if !reasons.is_empty() && Loads::DockerDaemon.has_listener(situation.observed) {
+        let changed = Changed { at: situation.now, reason: reasons.join("; ") };
+        shared.changed.insert(Loads::DockerDaemon, changed);
     }
 }
 
-fn reason(
-    before: &BTreeMap<&str, BTreeSet<&str>>,
-    after: &BTreeMap<&str, BTreeSet<&str>>,
-) -> String {
-    let none = BTreeSet::new();
-    let keys: BTreeSet<&str> = before.keys().chain(after.keys()).copied().collect();
-    let parts = keys.into_iter().filter_map(|key| {
-        let (old, new) = (before.get(key).unwrap_or(&none), after.get(key).unwrap_or(&none));
-        let changed: Vec<&str> = old.symmetric_difference(new).copied().collect();
-        match changed.len() {
-            0 => None,
-            1..=3 => Some(format!("`{key}` changed for {}", changed.join(", "))),
-            many => Some(format!("`{key}` changed for {many} registries")),
-        }
-    });
-    let reason = parts.collect::<Vec<_>>().join("; ");
-    if reason.is_empty() { "regtrust's elements were put back".to_owned() } else { reason }
-}
-
-impl DaemonOwned {
-    /// What dockerd makes of what is ours: the elements, by key.
-    fn meaning(&self) -> BTreeMap<&str, BTreeSet<&str>> {
-        self.arrays
-            .iter()
-            .filter(|(_, array)| !array.elements.is_empty())
-            .map(|(key, array)| (key.as_str(), array.elements.iter().map(String::as_str).collect()))
-            .collect()
+fn reason(key: Key, before: &[String], after: &[String]) -> String {
+    let (old, new): (BTreeSet<&String>, BTreeSet<&String>) =
+        (before.iter().collect(), after.iter().collect());
+    let changed: Vec<&str> = old.symmetric_difference(&new).map(|one| one.as_str()).collect();
+    match changed.len() {
+        0 if after.is_empty() => format!("`{key}` is an empty list again"),
+        0 => format!("`{key}` has another order"),
+        1..=3 => format!("`{key}` changed for {}", changed.join(", ")),
+        many => format!("`{key}` changed for {many} registries"),
     }
 }
