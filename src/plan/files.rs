@@ -9,6 +9,7 @@ use super::{Situation, directories};
 use crate::ledger::{Ledger, OwnedFile};
 use crate::observed::{Files, Found};
 use crate::path::NodePath;
+use crate::target::docker_daemon::Key;
 use crate::target::{Believer, Conflict, Item, Target, WantedFile};
 
 const READABLE: &str = "make it readable for regtrust";
@@ -120,19 +121,50 @@ impl Target {
 }
 
 /// Files of items that are blocked: what is in force stays in force until the way is clear.
+///
+/// A directory is held as a whole, also where two runtimes share it: one's files may refer to the
+/// other's. Docker Hub's mirrors have directories of their own.
 pub(super) fn protected(
     wanted: &[WantedFile],
     blocked: &BTreeSet<Item>,
     ledger: &Ledger,
 ) -> BTreeSet<NodePath> {
+    if blocked.is_empty() {
+        return BTreeSet::new();
+    }
     let wanted_by_blocked =
         wanted.iter().filter(|file| file.items.is_subset(blocked)).map(|file| file.path.clone());
-    let named_after_blocked = ledger.files.iter().filter_map(|(path, owned)| {
-        let host = path.parent()?.file_name().parse().ok()?;
-        let item = Item { host, on: owned.target.believer() };
-        blocked.contains(&item).then(|| path.clone())
-    });
-    wanted_by_blocked.chain(named_after_blocked).collect()
+    let of_mirrors = mirrors_of_blocked(blocked, ledger);
+    let is_held = |path: &NodePath, target: Target| {
+        let item = named(path, target);
+        item.is_some_and(|item| blocked.contains(&item) || of_mirrors.contains(&item))
+    };
+    let held: BTreeSet<NodePath> = ledger
+        .files
+        .iter()
+        .filter(|(path, owned)| is_held(path, owned.target))
+        .filter_map(|(path, _)| path.parent())
+        .collect();
+    let in_held = |path: &&NodePath| path.parent().is_some_and(|parent| held.contains(&parent));
+    wanted_by_blocked.chain(ledger.files.keys().filter(in_held).cloned()).collect()
+}
+
+/// The registry that a file is named after. `None`: it is in no registry's directory, or in that
+/// of a name that this version does not accept any more.
+fn named(path: &NodePath, target: Target) -> Option<Item> {
+    let directory = target.unit_directory(path)?;
+    Some(Item { host: directory.file_name().parse().ok()?, on: target.believer() })
+}
+
+fn mirrors_of_blocked(blocked: &BTreeSet<Item>, ledger: &Ledger) -> BTreeSet<Item> {
+    let on = Believer::Docker;
+    if !blocked.iter().any(|item| item.on == on && item.host.is_docker_hub()) {
+        return BTreeSet::new();
+    }
+    let key = Key::RegistryMirrors;
+    let urls = ledger.docker_daemon.arrays.get(key.name()).map(|array| &array.elements);
+    let hosts = urls.into_iter().flatten().filter_map(|url| key.host(url).parse().ok());
+    hosts.map(|host| Item { host, on }).collect()
 }
 
 /// Compares what should be on the node with what is. Only what is ours is changed or removed.
@@ -249,13 +281,11 @@ fn refusal<'a>(path: &NodePath, situation: &'a Situation<'_>) -> Option<&'a (Str
 impl FileOutcome {
     /// What should go and cannot stays ours, so that it is tried again, and is reported.
     fn keep(&mut self, path: &NodePath, owned: &OwnedFile, message: String, cure: String) {
-        let host = path.parent().and_then(|parent| parent.file_name().parse().ok());
-        let on = owned.target.believer();
         self.owned.insert(path.clone(), owned.clone());
         self.conflicts.push(Conflict {
             target: owned.target,
             path: path.to_string(),
-            items: host.map(|host| Item { host, on }).into_iter().collect(),
+            items: named(path, owned.target).into_iter().collect(),
             message,
             cure,
         });

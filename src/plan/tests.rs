@@ -1,4 +1,6 @@
 //! What a plan promises, rule by rule, on nodes in memory.
 
+mod blocked;
+mod config;
 mod daemon;
 mod directories;

@@ -6,6 +6,7 @@ use super::{Shared, editable};
 use crate::ledger::{Changed, ConfigOwned, Ledger, Loads};
 use crate::path::NodePath;
 use crate::plan::Situation;
+use crate::plan::files::Drift;
 use crate::plan::wants::AllWants;
 use crate::target::containerd_config::{self, ConfigState, HostsDir, MergeError};
 use crate::target::{Believer, Item, Note, Target};
@@ -21,13 +22,14 @@ pub(super) fn settle(
     let path = containerd_config::config_file();
     let needing: BTreeSet<Item> =
         wants.items_on(Believer::Containerd).difference(blocked).cloned().collect();
+    let conflicts = shared.conflicts.len();
     let directory = match (&wants.config, needing.is_empty()) {
         (None, _) | (_, true) => None,
         (Some(state), false) => want(state, &needing, shared),
     };
     // Blocked items keep what they have, and that may hang on the key.
-    let is_held =
-        wants.items.iter().any(|item| item.on == Believer::Containerd && blocked.contains(item));
+    let is_held = shared.conflicts.len() > conflicts
+        || wants.items.iter().any(|item| item.on == Believer::Containerd && blocked.contains(item));
     let directory = directory.or_else(|| owned.filter(|_| is_held).map(|o| o.config_path.clone()));
     shared.containerd_config = owned.cloned();
     if owned.is_none() && directory.is_none() {
@@ -43,7 +45,11 @@ pub(super) fn settle(
     });
     match done {
         Ok((is_edited, now_owned)) => {
-            note_change(situation, is_edited && directory.is_some(), &path, shared);
+            if is_edited && directory.is_some() {
+                note_change(situation, &path, shared);
+                shared.drift.extend(drift(owned, directory.as_deref(), &path));
+                shared.pending.extend(needing);
+            }
             shared.containerd_config = now_owned;
         }
         Err(why) => keep_and_report(&path, owned, needing, why, shared),
@@ -66,13 +72,23 @@ fn want(state: &ConfigState, needing: &BTreeSet<Item>, shared: &mut Shared) -> O
     }
 }
 
-fn note_change(situation: &Situation<'_>, is_set: bool, path: &NodePath, shared: &mut Shared) {
-    // Taking the key away needs nothing: a loaded `config_path` over an empty directory changes no
-    // pull, and a later entry finds it still loaded.
-    if is_set && Loads::ContainerdConfig.has_listener(situation.observed) {
+/// Only called where the key is set. Taking it away needs nothing: a loaded `config_path` over an
+/// empty directory changes no pull, and a later entry finds it still loaded.
+fn note_change(situation: &Situation<'_>, path: &NodePath, shared: &mut Shared) {
+    if Loads::ContainerdConfig.has_listener(situation.observed) {
         let reason = format!("`config_path` in {path} is read when containerd starts");
         shared.changed.insert(Loads::ContainerdConfig, Changed { at: situation.now, reason });
     }
+}
+
+/// The value that we set is not there any more, and is set again.
+fn drift(owned: Option<&ConfigOwned>, set: Option<&str>, path: &NodePath) -> Option<Drift> {
+    let is_the_same = owned.is_some_and(|owned| Some(&*owned.config_path) == set);
+    is_the_same.then(|| Drift {
+        path: path.to_string(),
+        message: "`config_path` was removed by somebody".to_owned(),
+        repaired: true,
+    })
 }
 
 /// What a parser said is part of the reason: it has the line.
