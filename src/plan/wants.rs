@@ -18,6 +18,8 @@ pub(super) struct AllWants {
     pub(super) conflicts: Vec<Conflict>,
     pub(super) notes: Vec<Note>,
     pub(super) inexpressible: BTreeSet<Item>,
+    /// What somebody else's files say already.
+    satisfied: BTreeSet<Item>,
     /// Every registry on every runtime that is present and meant.
     pub(super) items: BTreeSet<Item>,
     pub(super) daemon: DaemonWants,
@@ -95,15 +97,16 @@ impl AllWants {
         self.conflicts.extend(wants.conflicts);
         self.notes.extend(wants.notes);
         self.inexpressible.extend(wants.inexpressible);
+        self.satisfied.extend(wants.satisfied);
     }
 
     fn expect(&mut self, entries: &[&Entry], on: Believer) {
         self.items.extend(entries.iter().map(|entry| Item { host: entry.host.clone(), on }));
     }
 
-    /// Items of containerd for which files are to be written.
+    /// Items that depend on files beneath a runtime's directory, be they ours or somebody else's.
     pub(super) fn items_on(&self, on: Believer) -> BTreeSet<Item> {
-        let items = self.files.iter().flat_map(|file| &file.items);
+        let items = self.files.iter().flat_map(|file| &file.items).chain(&self.satisfied);
         items.filter(|item| item.on == on).cloned().collect()
     }
 }

@@ -107,6 +107,7 @@ fn add(wants: &mut Wants, site: &Site<'_>, entry: &Entry) {
         );
         // What an earlier plan put there may be what theirs refers to.
         wanted.retain(|file| site.owned.contains_key(&file.path));
+        wants.satisfied.insert(item);
         wants.files.append(&mut wanted);
         return;
     }

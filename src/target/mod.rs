@@ -107,6 +107,8 @@ pub struct Wants {
     pub notes: Vec<Note>,
     /// Items that the runtime cannot express, with nothing written for them. Each has a note.
     pub inexpressible: BTreeSet<Item>,
+    /// Items that need no file of ours, because somebody else's says the same already.
+    pub satisfied: BTreeSet<Item>,
 }
 
 impl Wants {
