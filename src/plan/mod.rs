@@ -127,7 +127,8 @@ fn assemble(
         .filter(|file| !file.items.is_subset(blocked))
         .map(|file| (file.path.clone(), file))
         .collect();
-    let protected = files::protected(&wants.files, blocked, &ledger);
+    let mut protected = files::protected(&wants.files, blocked, &ledger);
+    protected.extend(store::kept(situation, &ledger));
     let mut outcome = files::settle(&wanted, &protected, situation, &ledger);
     outcome.edits.extend(shared.edits);
 

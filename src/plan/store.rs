@@ -4,13 +4,13 @@
 use std::collections::BTreeSet;
 
 use super::Situation;
-use super::change::Changes;
-use crate::content::Content;
+use super::change::{Changes, FileEdit};
 use crate::ledger::{Changed, Ledger, Loads};
-use crate::observed::{CaLayout, CriUse, Observed};
+use crate::observed::{CaLayout, CriUse, Found, Observed};
 use crate::path::NodePath;
 use crate::target::Target;
 use crate::target::system_ca::{self, CaToolNeed};
+use crate::trust::certificate::CaBundle;
 
 /// The tool that has to run, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,8 +26,9 @@ pub(super) fn settle(
     changes: &Changes,
     ledger: &mut Ledger,
 ) -> Option<ToolDue> {
-    let anchors = |edit: &&super::change::FileEdit| edit.target == Some(Target::SystemCa);
-    let is_changed = changes.edits().any(|edit| anchors(&edit));
+    let anchors = |edit: &&FileEdit| edit.target == Some(Target::SystemCa);
+    let is_changed =
+        changes.edits().filter(anchors).any(|edit| edit.before.as_ref() != edit.after.as_ref());
     for edit in changes.edits().filter(anchors).filter(|edit| edit.after.is_none()) {
         ledger.leaving_store.extend(fingerprint(&edit.path));
     }
@@ -35,18 +36,44 @@ pub(super) fn settle(
         return None;
     }
     let layout = situation.observed.ca_layout?;
-    let bundle = situation.observed.files.content(&system_ca::bundle(layout));
-    let need = system_ca::missing_from_bundle(
-        bundle.map(Content::bytes),
-        &wanted(ledger),
-        &ledger.leaving_store,
-    );
+    let need = need(situation.observed.files.get(&system_ca::bundle(layout)), ledger);
     // What has left the bundle needs no remembering.
     ledger.leaving_store.clone_from(&need.lingering);
-    if is_changed {
+    // Daemons load the bundle and not what it is made from: while that needs no change, they don't.
+    if is_changed && need.is_due() {
         note_unread_roots(situation, ledger);
     }
     need.is_due().then_some(ToolDue { layout, need })
+}
+
+/// A bundle that is there and cannot be read may lack anything and may still have anything.
+fn need(bundle: Option<&Found>, ledger: &Ledger) -> CaToolNeed {
+    let (wanted, leaving) = (wanted(ledger), &ledger.leaving_store);
+    match bundle {
+        None => system_ca::missing_from_bundle(None, &wanted, leaving),
+        Some(Found::File { content, .. }) => {
+            system_ca::missing_from_bundle(Some(content.bytes()), &wanted, leaving)
+        }
+        Some(_) => CaToolNeed {
+            lingering: leaving.difference(&wanted).cloned().collect(),
+            missing: wanted,
+        },
+    }
+}
+
+/// Our files in a store whose layout is not known at the moment: what entries still ask for stays.
+pub(super) fn kept(situation: &Situation<'_>, ledger: &Ledger) -> BTreeSet<NodePath> {
+    if situation.observed.ca_layout.is_some() {
+        return BTreeSet::new();
+    }
+    let bundles = situation.entries.values().filter(|entry| entry.system_store);
+    let certificates =
+        bundles.filter_map(|entry| entry.trust.ca()).flat_map(CaBundle::certificates);
+    let asked_for: BTreeSet<String> =
+        certificates.map(|certificate| certificate.fingerprint.short()).collect();
+    let is_asked_for = |path: &&NodePath| fingerprint(path).is_some_and(|f| asked_for.contains(&f));
+    let ours = ledger.files.iter().filter(|(_, file)| file.target == Target::SystemCa);
+    ours.map(|(path, _)| path).filter(is_asked_for).cloned().collect()
 }
 
 fn wanted(ledger: &Ledger) -> BTreeSet<String> {

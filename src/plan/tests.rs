@@ -4,3 +4,4 @@ mod blocked;
 mod config;
 mod daemon;
 mod directories;
+mod store;
