@@ -81,7 +81,7 @@ fn read<'a>(
     imports.for_each(|import| reader.look(import));
     reader.registries(&roots, &Names::new(hosts, query.owned, &roots));
     if let Some(layout) = detected.ca_layout {
-        reader.anchors(&layout.anchors());
+        reader.anchors(&layout.anchors(), query.bundle);
         if query.bundle {
             reader.look(&layout.bundle());
         }
@@ -123,13 +123,14 @@ impl Reader<'_> {
         }
     }
 
-    /// The names beside ours matter, because the tool makes links by name; the contents do not.
-    fn anchors(&mut self, directory: &NodePath) {
+    /// Of other people's files the names matter, because the tool makes links by name, and the
+    /// contents (`all`) where a CA of ours comes or goes: theirs may be the same one.
+    fn anchors(&mut self, directory: &NodePath, all: bool) {
         let ours = |name: &str| Some(name.strip_prefix("regtrust-")?.strip_suffix(".crt")?.len());
         match self.open(directory) {
             Ok(None) => {}
             Ok(Some((handle, listing))) => {
-                for name in listing.names.iter().filter(|name| ours(name).is_some()) {
+                for name in listing.names.iter().filter(|name| all || ours(name).is_some()) {
                     self.look_in(&handle, directory.join(name));
                 }
                 self.files.listings.insert(directory.clone(), listing.names.into_iter().collect());

@@ -36,7 +36,11 @@ pub(super) fn settle(
         return None;
     }
     let layout = situation.observed.ca_layout?;
-    let need = need(situation.observed.files.get(&system_ca::bundle(layout)), ledger);
+    let files = &situation.observed.files;
+    // What somebody else adds as well stays in the bundle, however often the tool runs.
+    let theirs = system_ca::added_by_others(layout, files, &situation.ledger.files);
+    ledger.leaving_store.retain(|fingerprint| !theirs.contains(fingerprint));
+    let need = need(files.get(&system_ca::bundle(layout)), ledger);
     // What has left the bundle needs no remembering.
     ledger.leaving_store.clone_from(&need.lingering);
     // Daemons load the bundle and not what it is made from: while that needs no change, they don't.

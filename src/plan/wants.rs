@@ -39,7 +39,13 @@ pub(super) fn gather(situation: &Situation<'_>, ledger: &Ledger) -> AllWants {
         want_containerd(&entries, containerd, observed, ledger, &mut all);
     }
     let in_store: Vec<&Entry> = entries.into_iter().filter(|entry| entry.system_store).collect();
-    all.add(system_ca::want(&in_store, observed.ca_layout, &observed.files, &ledger.files));
+    all.add(system_ca::want(
+        &in_store,
+        observed.ca_layout,
+        &observed.files,
+        &ledger.files,
+        &ledger.leaving_store,
+    ));
     all.expect(&in_store, Believer::System);
     all
 }

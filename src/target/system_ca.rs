@@ -81,15 +81,18 @@ pub fn tool(layout: CaLayout) -> &'static CaTool {
 }
 
 /// What the entries with `system_store` need in the system store.
+///
+/// `leaving` are those of ours that the bundle may still have although their files are gone.
 pub fn want(
     entries: &[&Entry],
     layout: Option<CaLayout>,
     files: &Files,
     owned: &BTreeMap<NodePath, OwnedFile>,
+    leaving: &BTreeSet<String>,
 ) -> Wants {
     let mut wants = Wants::default();
     let mut wanted: BTreeMap<NodePath, WantedFile> = BTreeMap::new();
-    let theirs = layout.map(|layout| foreign(layout, files, owned)).unwrap_or_default();
+    let theirs = layout.map(|layout| foreign(layout, files, owned, leaving)).unwrap_or_default();
     for entry in entries.iter().filter(|entry| entry.system_store) {
         let item = Item { host: entry.host.clone(), on: Believer::System };
         let Some(layout) = layout else {
@@ -146,8 +149,33 @@ pub fn fingerprint_in(path: &NodePath) -> Option<&str> {
     path.file_name().strip_prefix(PREFIX)?.strip_suffix(SUFFIX)
 }
 
-/// Certificates that other people's files add to the store, and by which file.
+/// Certificates that are in the store without us, and by which file. The bundle names those that
+/// the distribution brings.
 fn foreign(
+    layout: CaLayout,
+    files: &Files,
+    owned: &BTreeMap<NodePath, OwnedFile>,
+    leaving: &BTreeSet<String>,
+) -> BTreeMap<Sha256Hex, NodePath> {
+    let path = bundle(layout);
+    let present = files.content(&path).map(|bundle| fingerprints(bundle.bytes()));
+    let is_theirs = |found: &Sha256Hex| !leaving.contains(&found.short());
+    let present = present.into_iter().flatten().filter(is_theirs).map(|one| (one, path.clone()));
+    let mut theirs: BTreeMap<_, _> = present.collect();
+    theirs.extend(in_anchors(layout, files, owned));
+    theirs
+}
+
+/// Certificates that other people's files add to the store, by the starts of their fingerprints.
+pub fn added_by_others(
+    layout: CaLayout,
+    files: &Files,
+    owned: &BTreeMap<NodePath, OwnedFile>,
+) -> BTreeSet<String> {
+    in_anchors(layout, files, owned).keys().map(Sha256Hex::short).collect()
+}
+
+fn in_anchors(
     layout: CaLayout,
     files: &Files,
     owned: &BTreeMap<NodePath, OwnedFile>,

@@ -263,6 +263,8 @@ fn the_system_store_is_listed_and_what_is_ours_in_it_read() {
     assert_eq!(observed.ca_layout, Some(CaLayout::Debian));
     let bundle = CaLayout::Debian.bundle();
     assert_eq!(observed.files.get(&bundle), Some(&file("BUNDLE")));
+    let theirs = CaLayout::Debian.anchors().join("corp.crt");
+    assert_eq!(observed.files.get(&theirs), Some(&file("THEIRS")), "it may be the CA we add");
 }
 
 #[test]

@@ -77,6 +77,10 @@ fn owned(path: NodePath) -> BTreeMap<NodePath, OwnedFile> {
     [(path, file)].into()
 }
 
+fn none() -> BTreeSet<String> {
+    BTreeSet::new()
+}
+
 const LAYOUTS: [CaLayout; 5] =
     [CaLayout::Debian, CaLayout::Alpine, CaLayout::Redhat, CaLayout::Suse, CaLayout::Arch];
 
@@ -84,7 +88,7 @@ const LAYOUTS: [CaLayout; 5] =
 fn each_certificate_is_a_file_of_its_own_and_registries_share_it() {
     let (a, b) = (entry("a.corp", &[1, 2]), entry("b.corp", &[2]));
     for layout in LAYOUTS {
-        let wants = want(&[&a, &b], Some(layout), &Files::default(), &BTreeMap::new());
+        let wants = want(&[&a, &b], Some(layout), &Files::default(), &BTreeMap::new(), &none());
         let file = |seed, items: &[&str]| WantedFile {
             target: Target::SystemCa,
             path: path(layout, seed),
@@ -105,6 +109,7 @@ fn every_file_ends_in_a_newline_because_alpine_only_joins_them() {
         Some(CaLayout::Alpine),
         &Files::default(),
         &BTreeMap::new(),
+        &none(),
     );
     assert!(wants.files.iter().all(|file| file.content.bytes().ends_with(b"-----\n")));
 }
@@ -112,13 +117,14 @@ fn every_file_ends_in_a_newline_because_alpine_only_joins_them() {
 #[test]
 fn an_entry_that_does_not_ask_for_it_is_not_trusted_by_everybody() {
     let entry = Entry { system_store: false, ..entry("a.corp", &[1]) };
-    let wants = want(&[&entry], Some(CaLayout::Debian), &Files::default(), &BTreeMap::new());
+    let wants =
+        want(&[&entry], Some(CaLayout::Debian), &Files::default(), &BTreeMap::new(), &none());
     assert_eq!(wants, Wants::default());
 }
 
 #[test]
 fn an_unknown_store_is_said_and_not_guessed() {
-    let wants = want(&[&entry("a.corp", &[1])], None, &Files::default(), &BTreeMap::new());
+    let wants = want(&[&entry("a.corp", &[1])], None, &Files::default(), &BTreeMap::new(), &none());
     let mut expected = Wants::default();
     expected.note(&item("a.corp"), "how this system keeps the CAs that every program trusts is not known, so this CA is not added to them");
     expected.inexpressible.insert(item("a.corp"));
@@ -133,22 +139,52 @@ fn a_certificate_that_somebody_added_by_hand_is_not_added_again() {
         (CaLayout::Redhat, "corp.der", &[1; 700]),
     ] {
         let files = store(layout, name, bytes);
-        let wants = want(&[&entry("a.corp", &[1])], Some(layout), &files, &BTreeMap::new());
+        let wants =
+            want(&[&entry("a.corp", &[1])], Some(layout), &files, &BTreeMap::new(), &none());
         let mut expected = Wants::default();
         let theirs = anchors(layout).join(name);
         expected
             .note(&item("a.corp"), format!("`{theirs}` already makes the system trust CN=CA 1"));
         assert_eq!(wants, expected);
         let ours = owned(path(layout, 1));
-        assert_eq!(want(&[&entry("a.corp", &[1])], Some(layout), &files, &ours).files.len(), 1);
+        assert_eq!(
+            want(&[&entry("a.corp", &[1])], Some(layout), &files, &ours, &none()).files.len(),
+            1
+        );
     }
 }
 
 #[test]
 fn a_name_that_debians_tool_passes_over_makes_nobody_trust_it() {
     let files = store(CaLayout::Debian, "corp.pem", pem(&[1; 700], 64).as_bytes());
-    let wants = want(&[&entry("a.corp", &[1])], Some(CaLayout::Debian), &files, &BTreeMap::new());
+    let wants =
+        want(&[&entry("a.corp", &[1])], Some(CaLayout::Debian), &files, &BTreeMap::new(), &none());
     assert_eq!((wants.files.len(), wants.notes), (1, vec![]));
+}
+
+/// Otherwise its withdrawal would ask for the tool for ever: the distribution keeps it in the bundle.
+#[test]
+fn a_certificate_that_the_distribution_brings_is_not_added_again() {
+    let layout = CaLayout::Debian;
+    let content = Content::plain(pem(&[1; 700], 76));
+    let found = Found::File { content, mode: 0o644, immutable: false };
+    let files = Files { found: [(bundle(layout), found)].into(), ..Files::default() };
+    let entry = entry("a.corp", &[1]);
+    let files_of = |owned: &BTreeMap<_, _>, leaving: &BTreeSet<_>| {
+        want(&[&entry], Some(layout), &files, owned, leaving).files.len()
+    };
+    assert_eq!(files_of(&BTreeMap::new(), &none()), 0);
+    assert_eq!(files_of(&owned(path(layout, 1)), &none()), 1, "it is there because of us");
+    assert_eq!(files_of(&BTreeMap::new(), &[short(1)].into()), 1, "it was, a moment ago");
+}
+
+#[test]
+fn what_others_add_is_told_from_what_we_add() {
+    let files = store(CaLayout::Debian, "corp.crt", pem(&[1; 700], 64).as_bytes());
+    let ours = owned(anchors(CaLayout::Debian).join("corp.crt"));
+    for (owned, theirs) in [(BTreeMap::new(), [short(1)].into()), (ours, none())] {
+        assert_eq!(added_by_others(CaLayout::Debian, &files, &owned), theirs);
+    }
 }
 
 #[test]
