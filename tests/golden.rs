@@ -10,7 +10,7 @@
 //! | `modes` | `0600 etc/docker/daemon.json`; a path that ends in `/` is made |
 //! | `immutable` | paths that get `chattr +i` |
 //! | `args` | further words for every command |
-//! | `steps` | commands to run in place of `plan` and `apply`: see [`Case::step`] |
+//! | `steps` | commands to run in place of `plan` and `apply`: see [`perform`] |
 //! | `plan.txt` | the exit code and output of `plan`, or of every step |
 //! | `after/`, `after.modes` | what the tree is then, and modes that are not 0644 and 0755 |
 //! | `withdrawn` | how the tree differs from `before` at the end, where it should: adoption |
@@ -129,7 +129,7 @@ impl Case {
             run(&node, line.split(' ').chain(args.iter().copied()));
         }
         let left = tree::differences(&before, &tree::read(node.root(), &[CONFIGURATION, STATE]));
-        let left: String = left.iter().map(|line| format!("{line}\n")).collect();
+        let left = lines(left);
         match self.file("withdrawn") {
             Some(_) => problems.extend(self.check_text("withdrawn", &left)),
             None if left.is_empty() => {}
@@ -159,21 +159,7 @@ impl Case {
             run(node, ["apply"].into_iter().chain(args.iter().copied()));
             return transcript(&said);
         }
-        steps.iter().map(|step| self.step(step, node, args)).collect::<Vec<_>>().join("\n")
-    }
-
-    /// `rm PATH`, `cp FROM TO` and `withdraw`, which removes all declarations; anything else is a
-    /// command of the program.
-    fn step(&self, step: &str, node: &Node, args: &[&str]) -> String {
-        let words: Vec<&str> = step.split_whitespace().collect();
-        let mut said = format!("$ {step}\n");
-        match words[..] {
-            ["rm", path] => fs::remove_file(node.path(path)).unwrap(),
-            ["cp", from, to] => drop(fs::copy(node.path(from), node.path(to)).unwrap()),
-            ["withdraw"] => withdraw(node),
-            _ => said += &transcript(&run(node, words.iter().chain(args).copied())),
-        }
-        said
+        steps.iter().map(|step| perform(step, node, args)).collect::<Vec<_>>().join("\n")
     }
 
     fn check_text(&self, name: &str, now: &str) -> Vec<String> {
@@ -199,6 +185,20 @@ impl Case {
         problems.extend(tree::differences(&contents(expected), &contents(now)));
         problems
     }
+}
+
+/// `rm PATH`, `cp FROM TO` and `withdraw`, which removes all declarations; anything else is a
+/// command of the program.
+fn perform(step: &str, node: &Node, args: &[&str]) -> String {
+    let words: Vec<&str> = step.split_whitespace().collect();
+    let mut said = format!("$ {step}\n");
+    match words[..] {
+        ["rm", path] => fs::remove_file(node.path(path)).unwrap(),
+        ["cp", from, to] => drop(fs::copy(node.path(from), node.path(to)).unwrap()),
+        ["withdraw"] => withdraw(node),
+        _ => said += &transcript(&run(node, words.iter().chain(args).copied())),
+    }
+    said
 }
 
 /// A second look finds nothing to change, and a second apply touches nothing.
@@ -265,8 +265,12 @@ fn without_today(text: &str) -> String {
 }
 
 fn transcript(said: &Said) -> String {
-    let talk: String = said.stderr.lines().map(|line| format!("stderr: {line}\n")).collect();
+    let talk = lines(said.stderr.lines().map(|line| format!("stderr: {line}")));
     format!("exit {}\n{}{talk}", said.code, said.stdout)
+}
+
+fn lines(lines: impl IntoIterator<Item = String>) -> String {
+    lines.into_iter().map(|line| line + "\n").collect()
 }
 
 fn is_blessing() -> bool {

@@ -81,7 +81,7 @@ proptest! {
                 Step::Declare(text) => world.declare(text),
                 Step::Edit(edit) => world.edit(edit),
                 Step::Acknowledge => drop(world.apply(PinChange::Keep, true)),
-                Step::Rollback(index) => world.rollback(index),
+                Step::Rollback(index) => world.rollback(*index),
             }
         }
         world.withdraw();
@@ -144,8 +144,8 @@ impl World {
     }
 
     fn check_foreign(&self) {
-        let real = self.foreign_part(&self.real);
-        for (path, theirs) in self.foreign_part(&self.shadow) {
+        let real = foreign_part(&self.real);
+        for (path, theirs) in foreign_part(&self.shadow) {
             let now = real.get(&path).unwrap_or_else(|| panic!("`{path}` is gone"));
             if path == DAEMON || path == CONFIG {
                 check_shared(&path, theirs.text(), now.text());
@@ -155,10 +155,6 @@ impl World {
                 assert_eq!(same, (&now.kind, now.mode, now.owner), "{path}");
             }
         }
-    }
-
-    fn foreign_part(&self, node: &Node) -> Tree {
-        tree::read(node.root(), &[CONFIGURATION, STATE])
     }
 
     fn declare(&self, text: &str) {
@@ -197,10 +193,10 @@ impl World {
         }
     }
 
-    fn rollback(&self, to: &prop::sample::Index) {
+    fn rollback(&self, to: prop::sample::Index) {
         let survey = self.apply(PinChange::Keep, false);
         let generation = survey.plan.ledger.generation;
-        let before = meaning(self.foreign_part(&self.real));
+        let before = meaning(foreign_part(&self.real));
         let now = Timestamp::now();
         let pin = Pin {
             format: generation::FORMAT,
@@ -212,7 +208,7 @@ impl World {
         self.apply(PinChange::Set(pin), false);
         let survey = self.apply(PinChange::Release, false);
         assert_eq!(survey.pin, None);
-        let left = tree::differences(&before, &meaning(self.foreign_part(&self.real)));
+        let left = tree::differences(&before, &meaning(foreign_part(&self.real)));
         // What somebody put beside our files may be in the way of new ones.
         let is_free = survey.plan.conflicts.is_empty();
         assert!(left.is_empty() || !is_free, "released, and not as it was:\n{}", left.join("\n"));
@@ -222,8 +218,7 @@ impl World {
         fs::remove_file(self.real.path(&format!("{DECLARATIONS}/all.toml"))).unwrap();
         self.apply(PinChange::Keep, false);
         let ledger = self.apply(PinChange::Keep, true).plan.ledger;
-        let left =
-            tree::differences(&self.foreign_part(&self.shadow), &self.foreign_part(&self.real));
+        let left = tree::differences(&foreign_part(&self.shadow), &foreign_part(&self.real));
         assert!(left.is_empty(), "withdrawn, and not as it was:\n{}", left.join("\n"));
         assert!(ledger.files.is_empty(), "{:?}", ledger.files);
         assert!(ledger.directories.is_empty(), "{:?}", ledger.directories);
@@ -271,8 +266,8 @@ fn object(text: &str) -> Option<serde_json::Map<String, serde_json::Value>> {
     serde_json::from_str(text.trim_start_matches('\u{feff}')).ok()
 }
 
-/// A tree in which the order of elements in daemon.json does not count: what is pinned away and
-/// comes back comes back at the end.
+/// A tree in which the order of elements in daemon.json and of lines in config.toml does not count:
+/// what is pinned away and comes back may come back elsewhere.
 fn meaning(mut tree: Tree) -> Tree {
     if let Some(daemon) = tree.get_mut(DAEMON)
         && let Some(mut object) = object(daemon.text())
@@ -282,6 +277,11 @@ fn meaning(mut tree: Tree) -> Tree {
         }
         daemon.kind = Kind::File(serde_json::to_vec(&object).unwrap());
     }
+    if let Some(config) = tree.get_mut(CONFIG) {
+        let mut lines: Vec<&str> = config.text().lines().collect();
+        lines.sort_unstable();
+        config.kind = Kind::File(lines.join("\n").into_bytes());
+    }
     tree
 }
 
@@ -289,6 +289,11 @@ fn meaning(mut tree: Tree) -> Tree {
 fn place() -> PathBuf {
     let memory = PathBuf::from("/dev/shm");
     if memory.is_dir() { memory } else { std::env::temp_dir() }
+}
+
+/// Everything but what is regtrust's alone.
+fn foreign_part(node: &Node) -> Tree {
+    tree::read(node.root(), &[CONFIGURATION, STATE])
 }
 
 fn put(node: &Node, path: &str, text: &str, mode: u32) {
