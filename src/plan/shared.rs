@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Situation;
 use super::change::FileEdit;
+use super::directories;
 use super::files::Drift;
 use super::wants::AllWants;
-use super::{directories, effect};
 use crate::content::Content;
 use crate::ledger::{Changed, ConfigOwned, DaemonOwned, Ledger, Loads};
 use crate::observed::Found;
@@ -39,9 +39,9 @@ pub(super) fn settle(
     blocked: &BTreeSet<Item>,
 ) -> Shared {
     let mut changed = ledger.changed.clone();
+    // What a restart has made a daemon read stays here and counts for nothing. To forget it would be
+    // a change of the ledger, and `plan` would find something to do after every restart.
     changed.retain(|loads, _| !situation.acknowledged.contains(loads));
-    let unread = effect::unread(&changed, situation.observed);
-    changed.retain(|loads, _| unread.contains(loads));
     let mut shared = Shared { changed, ..Shared::default() };
     daemon::settle(situation, ledger, wants, blocked, &mut shared);
     config::settle(situation, ledger, wants, blocked, &mut shared);

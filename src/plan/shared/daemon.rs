@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Shared, editable};
 use crate::ledger::{Changed, DaemonOwned, Ledger, Loads};
-use crate::plan::Situation;
 use crate::plan::files::Drift;
 use crate::plan::wants::AllWants;
+use crate::plan::{Situation, effect};
 use crate::target::docker_daemon::{self, DaemonWants, Ending, Goal, Goals, Key};
 use crate::target::{Believer, Item, Target};
 
@@ -113,7 +113,8 @@ fn elements(key: Key, wants: &DaemonWants, blocked: &BTreeSet<Item>, held: &List
 }
 
 fn ending(key: Key, situation: &Situation<'_>, owned: &DaemonOwned, shared: &Shared) -> Ending {
-    let is_read = !shared.changed.contains_key(&Loads::DockerDaemon);
+    let unread = effect::unread(&shared.changed, situation.observed);
+    let is_read = !unread.contains(&Loads::DockerDaemon);
     match &situation.observed.docker {
         Some(docker) => Ending::of(key, docker, owned, is_read),
         // Docker is gone from the node, so nobody has the old list in memory.
