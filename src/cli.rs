@@ -1,7 +1,7 @@
 //! What people type. Each command calls one function of the library and prints what it returned:
 //! stdout is data, stderr is talk, and the exit code is part of the contract.
-#![expect(clippy::print_stderr, reason = "this is where printing belongs")]
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
@@ -39,7 +39,8 @@ pub fn main() -> ExitCode {
     match run(cli) {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            eprintln!("{}", failure.report());
+            // If nobody listens, the exit code still says it.
+            _ = writeln!(std::io::stderr(), "{}", failure.report());
             failure.exit().into()
         }
     }
@@ -49,7 +50,9 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
     process::keep_secrets().map_err(Failure::process)?;
     if let Command::Completions { shell } = cli.command {
         let mut command = Cli::command();
-        clap_complete::generate(shell, &mut command, "regtrust", &mut std::io::stdout());
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut command, "regtrust", &mut script);
+        print::data(&script)?;
         return Ok(Exit::Done);
     }
     let session = Session::open(&cli.node, cli.output)?;

@@ -4,7 +4,8 @@
 use super::args::AdoptArgs;
 use super::failure::{Exit, Failure};
 use super::session::Session;
-use super::{apply, plan};
+use super::view::SurveyView;
+use super::{apply, plan, print};
 use crate::reconcile;
 use crate::trust::host::RegistryHost;
 
@@ -23,10 +24,13 @@ pub(super) fn run(session: &Session, args: &AdoptArgs) -> Result<Exit, Failure> 
         ));
     }
     if !session.json {
-        plan::page(session, &survey).print();
+        plan::page(session, &survey).print()?;
     }
     if args.dry_run {
-        return Ok(if survey.has_changes() { Exit::ToDo } else { Exit::Done });
+        if session.json {
+            print::json(&SurveyView::of(&survey))?;
+        }
+        return Ok(if survey.has_changes() { Exit::ToDo } else { print::verdict(&survey) });
     }
     apply::report(session, &options)
 }

@@ -24,7 +24,7 @@ pub(super) fn report(session: &Session, options: &Options) -> Result<Exit, Failu
     if session.json {
         print::json(&SurveyView::of(&applied.survey))?;
     } else {
-        page(session, &applied).print();
+        page(session, &applied).print()?;
     }
     Ok(print::verdict(&applied.survey))
 }

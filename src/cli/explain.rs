@@ -47,7 +47,7 @@ pub(super) fn run(session: &Session, host: &str) -> Result<Exit, Failure> {
     if session.json {
         print::json(&explanation)?;
     } else {
-        explanation.page(session, &survey).print();
+        explanation.page(session, &survey).print()?;
     }
     Ok(Exit::Done)
 }

@@ -53,6 +53,11 @@ impl Failure {
         Self { exit: Exit::Io, error: message.into(), cure: None }
     }
 
+    pub(super) fn output(error: &std::io::Error) -> Self {
+        let message = format!("cannot write to standard output: {error}");
+        Self { exit: Exit::Io, error: message.into(), cure: None }
+    }
+
     pub(super) fn exit(&self) -> Exit {
         self.exit
     }

@@ -48,7 +48,7 @@ pub(super) fn list(session: &Session) -> Result<Exit, Failure> {
     if generations.is_empty() {
         line!(page, "nothing was ever in force");
     }
-    page.print();
+    page.print()?;
     Ok(Exit::Done)
 }
 

@@ -36,7 +36,7 @@ pub(super) fn run(session: &Session, paths: &[PathBuf]) -> Result<Exit, Failure>
         page.problems(problems.into_iter());
         let verdict = if is_wrong { "not all of it is right" } else { "all right" };
         line!(page, "{registries} registries declared; {verdict}");
-        page.print();
+        page.print()?;
     }
     Ok(if is_wrong { Exit::Config } else { Exit::Done })
 }

@@ -12,7 +12,7 @@ pub(super) fn run(session: &Session) -> Result<Exit, Failure> {
     if session.json {
         print::json(&SurveyView::of(&survey))?;
     } else {
-        page(session, &survey).print();
+        page(session, &survey).print()?;
     }
     let is_empty = survey.is_settled();
     Ok(if is_empty { print::verdict(&survey) } else { Exit::ToDo })

@@ -1,6 +1,7 @@
 //! A survey as text, section by section. A section with nothing to say is not there.
 
 use std::fmt::{self, Write as _};
+use std::io::{ErrorKind, Write as _};
 
 use serde::Serialize;
 
@@ -182,18 +183,25 @@ impl Page {
     }
 
     /// Hands the page over as data.
-    #[expect(clippy::print_stdout, reason = "stdout is where data goes")]
-    pub(super) fn print(self) {
-        print!("{}", self.text.written);
+    pub(super) fn print(self) -> Result<(), Failure> {
+        data(self.text.written.as_bytes())
     }
 }
 
 /// One JSON document.
-#[expect(clippy::print_stdout, reason = "stdout is where data goes")]
 pub(super) fn json<T: Serialize>(value: &T) -> Result<(), Failure> {
     let document = serde_json::to_string_pretty(value).map_err(Failure::io)?;
-    println!("{}", visible_json(&document));
-    Ok(())
+    data((visible_json(&document) + "\n").as_bytes())
+}
+
+/// Writes to stdout. A reader that has seen enough (`| head`) is no failure, and must not hide what
+/// the command itself has to say with its exit code; a full disk is one.
+pub(super) fn data(bytes: &[u8]) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::output(&error)),
+        _ => Ok(()),
+    }
 }
 
 fn refused(survey: &Survey) -> impl Iterator<Item = (&RegistryHost, &Standing)> {

@@ -19,7 +19,7 @@ pub(super) fn run(session: &Session) -> Result<Exit, Failure> {
     if session.json {
         print::json(&SurveyView::of(&survey))?;
     } else {
-        page(session, &survey).print();
+        page(session, &survey).print()?;
     }
     let is_settled = survey.is_settled();
     Ok(if is_settled { print::verdict(&survey) } else { Exit::ToDo })
