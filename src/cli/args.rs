@@ -40,38 +40,56 @@ pub(super) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Show what apply would change, as a diff, with the reason and the cost of every effect
-    #[command(after_help = "Exits 2 when there is something to do. Writes nothing.")]
+    #[command(
+        after_help = "Writes nothing. Exits 2 when there is something to do, else as apply would."
+    )]
     Plan,
     /// Bring the declarations onto the node, all or nothing
     #[command(
-        after_help = "Files are changed; a reload or restart that a running daemon needs is named, \
-            with its command, and left to you. A second apply writes nothing."
+        after_help = "Writes the runtimes' files and /var/lib/regtrust; a reload or restart that a \
+            running daemon needs is named, with its command, and left to you. A second apply writes \
+            nothing.\n\n\
+            Exits 0 when all of it is done, 1 when something is blocked or refused and the rest is \
+            done, 78 when a declaration or the policy is wrong and the rest is done, 75 when another \
+            regtrust is at work."
     )]
     Apply(ApplyArgs),
     /// Show what is in force, what drifted, what is blocked, and what is still due
+    #[command(
+        after_help = "Writes nothing. Exits 2 when there is something to do, else as apply would."
+    )]
     Status,
     /// Tell everything about one registry: which file, which rule, which paths, which effects
+    #[command(after_help = "Writes nothing. Exits 0, however the registry stands.")]
     Explain {
         /// As in an image reference: `harbor.corp:8443`
         host: String,
     },
     /// Check declarations and policy without looking at the runtimes
+    #[command(after_help = "Writes nothing. Exits 78 when anything is wrong; a warning is not.")]
     Lint {
         /// Files or directories; default: what this node would load
         paths: Vec<PathBuf>,
     },
     /// Take over hand-made configuration of a declared registry, so that it can be changed and
     /// withdrawn like the rest
+    #[command(
+        after_help = "Writes what apply writes, and exits as it does; with --dry-run it writes nothing \
+            and exits 2 when there is something to take over or to change."
+    )]
     Adopt(AdoptArgs),
     /// List the generations that were in force
+    #[command(after_help = "Writes nothing. Exits 0.")]
     History,
     /// Pin the node to an earlier generation, visibly and for a time
     #[command(
         after_help = "Policy, ends and withdrawals are checked again: what is no longer declared \
-            does not come back, because taking trust away is never rolled back."
+            does not come back, because taking trust away is never rolled back.\n\n\
+            Writes what apply writes, and exits as it does; 64 when the generation is not kept."
     )]
     Rollback(RollbackArgs),
     /// Print the completion script for a shell
+    #[command(after_help = "Writes nothing. Exits 0.")]
     Completions { shell: clap_complete::Shell },
 }
 
