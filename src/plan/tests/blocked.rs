@@ -1,7 +1,6 @@
 //! A conflict concerns its items alone: they keep what they have, and the rest goes on.
 
 use crate::content::Content;
-use crate::ledger::Loads;
 use crate::observed::Found;
 use crate::plan::fixtures::*;
 use crate::plan::{ItemState, Plan};
