@@ -38,22 +38,18 @@ pub(super) fn obstacles(wanted: &[WantedFile], files: &Files, ledger: &Ledger) -
 }
 
 fn obstacle(wanted: &WantedFile, files: &Files, ledger: &Ledger) -> Option<Conflict> {
-    let (message, cure) = in_the_way(wanted, files, ledger)?;
-    Some(Conflict {
-        target: wanted.target,
-        path: wanted.path.to_string(),
-        items: wanted.items.clone(),
-        message,
-        cure,
-    })
+    let (path, (message, cure)) = match directory_in_the_way(wanted, files) {
+        // Once, however many files are to lie in it.
+        Some((directory, problem)) => (directory, problem),
+        None => (wanted.path.clone(), in_the_way(wanted, files, ledger)?),
+    };
+    let (target, items) = (wanted.target, wanted.items.clone());
+    Some(Conflict { target, path: path.to_string(), items, message, cure })
 }
 
 fn in_the_way(wanted: &WantedFile, files: &Files, ledger: &Ledger) -> Option<(String, String)> {
     if let Some(error) = files.hidden(&wanted.path) {
         return Some((format!("it cannot be read: {error}"), READABLE.to_owned()));
-    }
-    if let Some(problem) = directory_in_the_way(wanted, files) {
-        return Some(problem);
     }
     if let Some(problem) = directories::in_the_way(&wanted.path, files) {
         return Some(problem);
@@ -85,7 +81,10 @@ fn in_the_way(wanted: &WantedFile, files: &Files, ledger: &Ledger) -> Option<(St
 }
 
 /// A registry's own directory must be a real one: it is exchanged as a whole.
-fn directory_in_the_way(wanted: &WantedFile, files: &Files) -> Option<(String, String)> {
+fn directory_in_the_way(
+    wanted: &WantedFile,
+    files: &Files,
+) -> Option<(NodePath, (String, String))> {
     let directory = wanted.target.unit_directory(&wanted.path)?;
     let (what, cure) = match files.get(&directory)? {
         Found::Symlink { to } => (
@@ -99,7 +98,7 @@ fn directory_in_the_way(wanted: &WantedFile, files: &Files) -> Option<(String, S
         }
         _ => ("the registry's directory is no directory".to_owned(), "remove it"),
     };
-    Some((what, cure.to_owned()))
+    Some((directory, (what, cure.to_owned())))
 }
 
 impl Target {

@@ -102,8 +102,14 @@ pub fn plan(situation: &Situation<'_>) -> Plan {
     let ledger = adopt::adopted(situation);
     let mut wants = wants::gather(situation, &ledger);
     let mut blocked: BTreeSet<Item> = blocked_by(&wants.conflicts);
-    let obstacles = files::obstacles(&wants.files, &situation.observed.files, &ledger);
+    let mut obstacles = files::obstacles(&wants.files, &situation.observed.files, &ledger);
     blocked.extend(blocked_by(&obstacles));
+    // A target that has said what is wrong with a path has said it better.
+    let is_said = |one: &Conflict| {
+        let same = |said: &Conflict| (said.target, &said.path) == (one.target, &one.path);
+        wants.conflicts.iter().any(same)
+    };
+    obstacles.retain(|obstacle| !is_said(obstacle));
     wants.conflicts.extend(obstacles);
     wants.conflicts.extend(refusals(situation, &wants.files));
     blocked.extend(blocked_by(&wants.conflicts));
