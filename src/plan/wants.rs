@@ -47,6 +47,7 @@ pub(super) fn gather(situation: &Situation<'_>, ledger: &Ledger) -> AllWants {
         &ledger.leaving_store,
     ));
     all.expect(&in_store, Believer::System);
+    all.report_unread(situation.entries.values());
     all
 }
 
@@ -108,6 +109,23 @@ impl AllWants {
 
     fn expect(&mut self, entries: &[&Entry], on: Believer) {
         self.items.extend(entries.iter().map(|entry| Item { host: entry.host.clone(), on }));
+    }
+
+    /// Otherwise "nothing to do" would read as "it is trusted".
+    fn report_unread<'a>(&mut self, entries: impl Iterator<Item = &'a Entry>) {
+        let read: BTreeSet<_> = self.items.iter().map(|item| &item.host).collect();
+        let unread = entries.filter(|entry| !read.contains(&entry.host));
+        let hosts: Vec<_> = unread.map(|entry| format!("`{}`", entry.host)).collect();
+        let what = match hosts.len() {
+            0 => return,
+            1..=3 => hosts.join(", "),
+            many => format!("{many} registries"),
+        };
+        let message = format!(
+            "nothing is written for {what}: no runtime that could read it is here, neither docker \
+             nor a containerd that pulls through CRI, or its `runtimes` leaves out the one that is"
+        );
+        self.notes.push(Note { items: BTreeSet::new(), message });
     }
 
     /// Items that depend on files beneath a runtime's directory, be they ours or somebody else's.
