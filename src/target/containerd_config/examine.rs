@@ -200,7 +200,8 @@ fn check_old_settings(
         }
         None => {}
     }
-    if let Some(path) = registry.credentials {
+    let may_transfer = containerd.is_none_or(|version| version >= Version::new(2, 1, 0));
+    if let Some(path) = registry.credentials.filter(|_| may_transfer) {
         notes.push(format!(
             "`registry.configs.*.auth` or `registry.auths` in `{path}` makes containerd 2.1 and \
              later pull without the transfer service"

@@ -79,8 +79,7 @@ impl<'a> Judged<'a> {
 fn is_expressible_for(entry: &Entry, judged: &mut Judged) -> bool {
     if !entry.host.is_docker_hub() {
         judged.notes.push(
-            "docker can mirror only Docker Hub, so it asks the registry itself; containerd gets \
-             the mirrors"
+            "docker can mirror only Docker Hub, so it asks the registry itself and no mirror"
                 .into(),
         );
     }

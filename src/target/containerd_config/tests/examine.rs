@@ -100,13 +100,17 @@ fn old_registry_settings_would_stop_cri_from_loading() {
 }
 
 #[test]
-fn credentials_may_stay_with_a_note() {
+fn credentials_may_stay_with_a_note_where_they_change_how_images_are_pulled() {
     let auth =
         "[plugins.\"io.containerd.grpc.v1.cri\".registry.configs.\"h\".auth]\nusername = 'u'";
-    let state = examine(&containerd(V1_7, &[]), &files(&registry(auth), &[]), None);
-    assert_eq!(state.hosts, HostsDir::Unset);
+    let notes = |version| {
+        let state = examine(&containerd(version, &[]), &files(&registry(auth), &[]), None);
+        assert_eq!(state.hosts, HostsDir::Unset);
+        state.notes
+    };
+    assert_eq!(notes(V1_7), [""; 0]);
     assert_eq!(
-        state.notes,
+        notes(V2_1),
         [
             "`registry.configs.*.auth` or `registry.auths` in `/etc/containerd/config.toml` makes containerd 2.1 and later pull without the transfer service"
         ]

@@ -24,8 +24,7 @@ fn only_docker_hub_can_have_mirrors() {
     assert_eq!(wants.inexpressible, BTreeSet::new());
     assert_eq!(
         notes(&wants.notes)[1],
-        "docker can mirror only Docker Hub, so it asks the registry itself; containerd gets the \
-         mirrors"
+        "docker can mirror only Docker Hub, so it asks the registry itself and no mirror"
     );
 }
 
