@@ -1,10 +1,12 @@
 //! Asks every target what it makes of the entries, and sees to it that each item is accounted for.
 
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry as Slot;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Situation;
 use crate::ledger::Ledger;
 use crate::observed::{Containerd, CriUse, Docker, Observed};
+use crate::path::NodePath;
 use crate::target::containerd_config::{self, ConfigState, HostsDir};
 use crate::target::docker_daemon::{self, DaemonWants};
 use crate::target::{
@@ -88,13 +90,11 @@ fn want_containerd(
         })
         .collect();
     all.expect(&meant, Believer::Containerd);
-    all.add(containerd_hosts::want(
-        &meant,
-        containerd,
-        &state.directory(),
-        &observed.files,
-        &ledger.files,
-    ));
+    let directory = state.directory();
+    all.add(containerd_hosts::want(&meant, containerd, &directory, &observed.files, &ledger.files));
+    if directory == docker_certs::root() {
+        all.unite();
+    }
     all.config = Some(state);
 }
 
@@ -105,6 +105,31 @@ impl AllWants {
         self.notes.extend(wants.notes);
         self.inexpressible.extend(wants.inexpressible);
         self.satisfied.extend(wants.satisfied);
+    }
+
+    /// Makes one of the files that several targets want at one path. The first target has it where
+    /// they want other bytes: written in turn, each plan would undo what the last one did.
+    fn unite(&mut self) {
+        let mut united: BTreeMap<NodePath, WantedFile> = BTreeMap::new();
+        for file in std::mem::take(&mut self.files) {
+            match united.entry(file.path.clone()) {
+                Slot::Vacant(place) => _ = place.insert(file),
+                Slot::Occupied(mut known) if known.get().content == file.content => {
+                    known.get_mut().items.extend(file.items);
+                }
+                Slot::Occupied(_) => self.conflicts.push(Conflict {
+                    target: file.target,
+                    path: file.path.to_string(),
+                    items: file.items,
+                    message: "docker needs other bytes in this file".to_owned(),
+                    cure: format!(
+                        "set containerd's `config_path` to a directory of its own, such as `{}`",
+                        containerd_config::default_hosts_dir()
+                    ),
+                }),
+            }
+        }
+        self.files = united.into_values().collect();
     }
 
     fn expect(&mut self, entries: &[&Entry], on: Believer) {
