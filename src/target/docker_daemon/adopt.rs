@@ -11,6 +11,7 @@ use crate::trust::host::RegistryHost;
 /// The elements of daemon.json that name one of `hosts`, as they stand there, by key. Mirrors are
 /// Docker Hub's, so they go with it.
 pub fn adoptable(text: &str, hosts: &BTreeSet<RegistryHost>) -> BTreeMap<Key, BTreeSet<String>> {
+    let text = text.trim_start_matches('\u{feff}');
     let Ok(Value::Object(object)) = serde_json::from_str::<Value>(text) else {
         return BTreeMap::new();
     };
