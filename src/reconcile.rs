@@ -159,7 +159,8 @@ fn block(
     refused: &mut BTreeMap<NodePath, (String, String)>,
 ) -> Result<(), TxnError> {
     let is_hopeless = |refusal: &Refusal| {
-        !refusal.stale && (refused.contains_key(&refusal.path) || !plan.concerns(&refusal.path))
+        let is_known = refused.contains_key(&refusal.path);
+        !refusal.stale && (refusal.node_wide || is_known || !plan.concerns(&refusal.path))
     };
     if refusals.iter().any(is_hopeless) {
         return Err(TxnError::Refused(refusals));

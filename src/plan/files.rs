@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::change::FileEdit;
-use super::{Situation, directories};
+use super::{Situation, directories, refusal};
 use crate::ledger::{Ledger, OwnedFile};
 use crate::observed::{Files, Found};
 use crate::path::NodePath;
@@ -184,11 +184,11 @@ pub(super) fn settle(
         }
         if protected.contains(path) {
             outcome.owned.insert(path.clone(), owned.clone());
-        } else if let Some((reason, cure)) = refusal(path, situation) {
-            let message = format!("trust was withdrawn, but the file cannot go: it {reason}");
+        } else if let Some((at, (reason, cure))) = refusal(path, situation.refused) {
+            let message = format!("trust was withdrawn, but the file cannot go: `{at}` {reason}");
             outcome.keep(path, owned, message, cure.clone());
         } else {
-            take_back(path, owned, files, &mut outcome);
+            take_back(path, owned, situation, &mut outcome);
         }
     }
     outcome
@@ -197,30 +197,26 @@ pub(super) fn settle(
 fn write(wanted: &WantedFile, files: &Files, owned: Option<&OwnedFile>, outcome: &mut FileOutcome) {
     let record =
         OwnedFile { target: wanted.target, sha256: wanted.content.digest(), mode: wanted.mode };
-    let before = files.content(&wanted.path);
-    let same = before.is_some_and(|before| before.bytes() == wanted.content.bytes());
-    let mode_is_right = match files.get(&wanted.path) {
-        Some(Found::File { mode, .. }) => *mode == wanted.mode,
-        _ => false,
-    };
-    match (same, owned) {
+    if is_in_place(wanted, files, owned) {
         // Already there and not ours: left, and not taken.
-        (true, None) => return,
-        (true, Some(_)) if mode_is_right => {
-            outcome.owned.insert(wanted.path.clone(), record);
-            return;
-        }
-        _ => {}
+        outcome.owned.extend(owned.map(|_| (wanted.path.clone(), record)));
+        return;
     }
     outcome.drift.extend(drift_of(&wanted.path, owned, files));
     outcome.owned.insert(wanted.path.clone(), record);
     outcome.edits.push(FileEdit {
         target: Some(wanted.target),
         path: wanted.path.clone(),
-        before: before.cloned(),
+        before: files.content(&wanted.path).cloned(),
         after: Some(wanted.content.clone()),
         mode: Some(wanted.mode),
     });
+}
+
+/// Whether nothing has to be written. The mode of somebody else's file is theirs.
+pub(super) fn is_in_place(wanted: &WantedFile, files: &Files, owned: Option<&OwnedFile>) -> bool {
+    let Some(Found::File { content, mode, .. }) = files.get(&wanted.path) else { return false };
+    content.bytes() == wanted.content.bytes() && (owned.is_none() || *mode == wanted.mode)
 }
 
 fn drift_of(path: &NodePath, owned: Option<&OwnedFile>, files: &Files) -> Option<Drift> {
@@ -239,19 +235,34 @@ fn drift_of(path: &NodePath, owned: Option<&OwnedFile>, files: &Files) -> Option
 }
 
 /// Removes exactly what we wrote. What somebody made of it since is theirs.
-fn take_back(path: &NodePath, owned: &OwnedFile, files: &Files, outcome: &mut FileOutcome) {
+fn take_back(
+    path: &NodePath,
+    owned: &OwnedFile,
+    situation: &Situation<'_>,
+    outcome: &mut FileOutcome,
+) {
+    let files = &situation.observed.files;
     // Taken for absent it would be forgotten, and would go on being believed.
     if let Some(error) = files.hidden(path) {
         let message = format!("trust was withdrawn, but the file cannot be read: {error}");
         outcome.keep(path, owned, message, READABLE.to_owned());
         return;
     }
+    let left = |message: &str| Drift {
+        path: path.to_string(),
+        message: format!("no longer needed, but {message}: left as it is, no longer regtrust's"),
+        repaired: false,
+    };
     match files.get(path) {
         None => {}
         Some(Found::File { content, immutable, .. }) if content.digest() == owned.sha256 => {
             if *immutable {
                 let message = "trust was withdrawn, but the file is immutable (chattr +i or +a)";
                 outcome.keep(path, owned, message.to_owned(), format!("chattr -i -a {path}"));
+                return;
+            }
+            if is_half_of_theirs(path, situation) {
+                outcome.drift.push(left("somebody changed the other half of the pair"));
                 return;
             }
             outcome.edits.push(FileEdit {
@@ -262,19 +273,22 @@ fn take_back(path: &NodePath, owned: &OwnedFile, files: &Files, outcome: &mut Fi
                 mode: None,
             });
         }
-        Some(_) => outcome.drift.push(Drift {
-            path: path.to_string(),
-            message: "no longer needed, but somebody changed it since: left as it is, no longer \
-                      regtrust's"
-                .to_owned(),
-            repaired: false,
-        }),
+        Some(_) => outcome.drift.push(left("somebody changed it since")),
     }
 }
 
-fn refusal<'a>(path: &NodePath, situation: &'a Situation<'_>) -> Option<&'a (String, String)> {
-    let refused = situation.refused;
-    refused.get(path).or_else(|| refused.get(path.parent()?.as_str()))
+/// Whether `path` is half of a client pair whose other half somebody changed. Docker fails every
+/// pull from a registry with half a pair, and the registry may be somebody else's business by now.
+fn is_half_of_theirs(path: &NodePath, situation: &Situation<'_>) -> bool {
+    let partner = match path.as_str().rsplit_once('.') {
+        Some((stem, "cert")) => NodePath::new(&format!("{stem}.key")),
+        Some((stem, "key")) => NodePath::new(&format!("{stem}.cert")),
+        _ => return false,
+    };
+    let Ok(partner) = partner else { return false };
+    let owned = situation.ledger.files.get(&partner);
+    let content = situation.observed.files.content(&partner);
+    owned.zip(content).is_some_and(|(owned, content)| content.digest() != owned.sha256)
 }
 
 impl FileOutcome {
@@ -288,45 +302,5 @@ impl FileOutcome {
             message,
             cure,
         });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::content::Content;
-    use crate::node_path;
-
-    /// A registry's file of ours, seen as `found`.
-    fn taken_back(found: &[(NodePath, Found)]) -> FileOutcome {
-        let path = node_path!("etc/docker/certs.d/a.corp/ca.crt");
-        let sha256 = Content::plain("CA").digest();
-        let owned = OwnedFile { target: Target::DockerCerts, sha256, mode: 0o644 };
-        let found = found.iter().cloned().collect();
-        let mut outcome = FileOutcome::default();
-        take_back(&path, &owned, &Files { found, ..Files::default() }, &mut outcome);
-        outcome
-    }
-
-    #[test]
-    fn what_cannot_be_read_is_not_forgotten() {
-        let unreadable = || Found::Unreadable { error: "input/output error".to_owned() };
-        for hidden in [
-            node_path!("etc/docker/certs.d/a.corp/ca.crt"),
-            node_path!("etc/docker/certs.d/a.corp"),
-            node_path!("etc/docker/certs.d"),
-        ] {
-            let above = (node_path!("etc/docker"), Found::Directory);
-            let outcome = taken_back(&[above, (hidden.clone(), unreadable())]);
-            assert_eq!((outcome.owned.len(), outcome.conflicts.len()), (1, 1), "{hidden}");
-            assert_eq!(outcome.edits, [], "{hidden}");
-        }
-    }
-
-    #[test]
-    fn what_is_gone_is_forgotten() {
-        let above = (node_path!("etc/docker/certs.d"), Found::Directory);
-        let outcome = taken_back(&[above]);
-        assert_eq!((outcome.owned.len(), outcome.conflicts.len(), outcome.edits.len()), (0, 0, 0));
     }
 }

@@ -86,15 +86,22 @@ impl Plan {
         self.changes.is_empty() && self.due.is_empty()
     }
 
-    /// Whether an edit for a registry would touch `path`, or its directory as a whole.
+    /// Whether an edit for a registry would touch `path`, or something beneath it.
     pub fn concerns(&self, path: &NodePath) -> bool {
-        self.changes.edits().any(|edit| lies_at(&edit.path, path))
+        self.changes.edits().any(|edit| edit.path == *path || edit.path.is_beneath(path))
     }
 }
 
-/// Whether `file` is what a refusal of `path` is about: the file itself, or its directory.
-fn lies_at(file: &NodePath, path: &NodePath) -> bool {
-    file == path || file.parent().as_ref() == Some(path)
+/// What the preflight found in the way of `file`: at the path itself, or at a directory above.
+fn refusal<'a>(
+    file: &NodePath,
+    refused: &'a BTreeMap<NodePath, (String, String)>,
+) -> Option<(&'a NodePath, &'a (String, String))> {
+    if refused.is_empty() {
+        return None;
+    }
+    std::iter::successors(Some(file.clone()), NodePath::parent)
+        .find_map(|path| refused.get_key_value(&path))
 }
 
 /// Compares what should be in force with what is.
@@ -111,7 +118,7 @@ pub fn plan(situation: &Situation<'_>) -> Plan {
     };
     obstacles.retain(|obstacle| !is_said(obstacle));
     wants.conflicts.extend(obstacles);
-    wants.conflicts.extend(refusals(situation, &wants.files));
+    wants.conflicts.extend(refusals(situation, &wants.files, &ledger));
     blocked.extend(blocked_by(&wants.conflicts));
 
     let shared = shared::settle(situation, &ledger, &wants, &blocked);
@@ -177,19 +184,27 @@ fn blocked_by(conflicts: &[Conflict]) -> BTreeSet<Item> {
     conflicts.iter().flat_map(|conflict| conflict.items.iter().cloned()).collect()
 }
 
-/// What the preflight met, as conflicts of the items that need those paths.
-fn refusals(situation: &Situation<'_>, wanted: &[WantedFile]) -> Vec<Conflict> {
-    let of = |(path, (message, cure)): (&NodePath, &(String, String))| {
-        let file = wanted.iter().find(|file| lies_at(&file.path, path))?;
-        Some(Conflict {
+/// What the preflight met, as conflicts of all the items that need something written there.
+fn refusals(situation: &Situation<'_>, wanted: &[WantedFile], ledger: &Ledger) -> Vec<Conflict> {
+    let files = &situation.observed.files;
+    let mut conflicts: BTreeMap<&NodePath, Conflict> = BTreeMap::new();
+    for file in wanted {
+        if files::is_in_place(file, files, ledger.files.get(&file.path)) {
+            continue;
+        }
+        let Some((path, (message, cure))) = refusal(&file.path, situation.refused) else {
+            continue;
+        };
+        let conflict = conflicts.entry(path).or_insert_with(|| Conflict {
             target: file.target,
             path: path.to_string(),
-            items: file.items.clone(),
+            items: BTreeSet::new(),
             message: message.clone(),
             cure: cure.clone(),
-        })
-    };
-    situation.refused.iter().filter_map(of).collect()
+        });
+        conflict.items.extend(file.items.iter().cloned());
+    }
+    conflicts.into_values().collect()
 }
 
 fn states(

@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Situation;
 use super::change::FileEdit;
 use super::directories;
 use super::files::Drift;
 use super::wants::AllWants;
+use super::{Situation, refusal};
 use crate::content::Content;
 use crate::ledger::{Changed, ConfigOwned, DaemonOwned, Ledger, Loads};
 use crate::observed::Found;
@@ -53,8 +53,9 @@ fn editable<'a>(
     situation: &'a Situation<'_>,
     path: &NodePath,
 ) -> Result<Option<&'a str>, (String, String)> {
-    if let Some(refusal) = situation.refused.get(path) {
-        return Err(refusal.clone());
+    if let Some((at, (reason, cure))) = refusal(path, situation.refused) {
+        let reason = if at == path { reason.clone() } else { format!("`{at}` {reason}") };
+        return Err((reason, cure.clone()));
     }
     if let Some(problem) = directories::in_the_way(path, &situation.observed.files) {
         return Err(problem);

@@ -4,4 +4,6 @@ mod blocked;
 mod config;
 mod daemon;
 mod directories;
+mod files;
+mod refused;
 mod store;

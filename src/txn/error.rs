@@ -15,6 +15,8 @@ pub struct Refusal {
     pub cure: String,
     /// The node is not what the plan saw: a new plan is the cure, no person is needed.
     pub stale: bool,
+    /// It is about a whole file system, such as one that is full, and not about the path.
+    pub node_wide: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -97,11 +99,15 @@ fn quoted(paths: &[NodePath]) -> String {
 
 impl Refusal {
     pub(super) fn new(path: &NodePath, reason: String, cure: &str) -> Self {
-        Self { path: path.clone(), reason, cure: cure.to_owned(), stale: false }
+        Self { path: path.clone(), reason, cure: cure.to_owned(), stale: false, node_wide: false }
+    }
+
+    pub(super) fn node_wide(path: &NodePath, reason: String, cure: &str) -> Self {
+        Self { node_wide: true, ..Self::new(path, reason, cure) }
     }
 
     pub(super) fn stale(path: &NodePath, reason: &str) -> Self {
         let (reason, cure) = (reason.to_owned(), "plan again".to_owned());
-        Self { path: path.clone(), reason, cure, stale: true }
+        Self { path: path.clone(), reason, cure, stale: true, node_wide: false }
     }
 }

@@ -187,11 +187,11 @@ fn lack(space: &Space) -> Option<Refusal> {
             space.free_bytes / 1024,
             needed.div_ceil(1024)
         );
-        return Some(Refusal::new(&space.path, reason, "free some space"));
+        return Some(Refusal::node_wide(&space.path, reason, "free some space"));
     }
     let needed = space.inodes + MARGIN_INODES;
     let free = space.free_inodes.filter(|free| space.inodes > 0 && *free < needed)?;
     let reason =
         format!("lies on a file system with {free} inodes free, and the change needs {needed}");
-    Some(Refusal::new(&space.path, reason, "remove some files"))
+    Some(Refusal::node_wide(&space.path, reason, "remove some files"))
 }
