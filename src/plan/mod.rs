@@ -166,12 +166,21 @@ fn assemble(
         pending,
         due: effect::due(&ledger.changed, ca_tool.as_ref(), situation),
         items: states(wants.items, blocked, &wants.inexpressible),
-        notes: wants.notes.into_iter().chain(shared.notes).collect(),
+        notes: gathered(wants.notes.into_iter().chain(shared.notes)),
         drift: outcome.drift.into_iter().chain(shared.drift).collect(),
         changes,
         conflicts,
         ledger,
     }
+}
+
+/// What holds for many registries is said once.
+fn gathered(notes: impl Iterator<Item = Note>) -> Vec<Note> {
+    let mut items: BTreeMap<String, BTreeSet<Item>> = BTreeMap::new();
+    for note in notes {
+        items.entry(note.message).or_default().extend(note.items);
+    }
+    items.into_iter().map(|(message, items)| Note { items, message }).collect()
 }
 
 /// Who waits for the files that are written.
