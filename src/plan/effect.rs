@@ -140,8 +140,7 @@ pub(super) fn unread(changed: &BTreeMap<Loads, Changed>, observed: &Observed) ->
     changed.iter().filter(is_unread).map(|(loads, _)| *loads).collect()
 }
 
-/// Each effect once, cheapest first, with every reason for it; a restart makes a reload of the same
-/// daemon needless.
+/// Each effect once, cheapest first, with every reason for it.
 pub(super) fn due(
     changed: &BTreeMap<Loads, Changed>,
     ca_tool: Option<&ToolDue>,
@@ -155,13 +154,12 @@ pub(super) fn due(
         let reason = changed.get(&loads).map(|change| change.reason.clone());
         reasons.entry(loads.effect()).or_default().extend(reason);
     }
-    if let Some(reload) = reasons.remove(&Effect::ReloadDocker) {
-        let effect = if reasons.contains_key(&Effect::RestartDocker) {
-            Effect::RestartDocker
-        } else {
-            Effect::ReloadDocker
-        };
-        reasons.entry(effect).or_default().extend(reload);
+    // A restart loads what a reload would, but not one that is left to somebody else.
+    if withheld(Effect::RestartDocker, situation.restart).is_none()
+        && let Some(restart) = reasons.remove(&Effect::RestartDocker)
+    {
+        let reload = reasons.remove(&Effect::ReloadDocker).unwrap_or_default();
+        reasons.insert(Effect::RestartDocker, restart.into_iter().chain(reload).collect());
     }
     let due = |(effect, reasons): (Effect, BTreeSet<String>)| Due {
         effect,

@@ -4,6 +4,7 @@ mod blocked;
 mod config;
 mod daemon;
 mod directories;
+mod effects;
 mod files;
 mod refused;
 mod store;
