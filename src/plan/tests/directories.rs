@@ -142,5 +142,5 @@ fn a_file_is_never_written_through_a_linked_registry_directory() {
     let plan = node.plan();
     assert_eq!(edits(&plan), [""; 0]);
     let message = "the registry's directory is a symbolic link to `/srv/certs`";
-    assert_eq!(conflicts(&plan), [format!("/{REGISTRY}/ca.crt: {message}")]);
+    assert_eq!(conflicts(&plan), [format!("/{REGISTRY}: {message}")]);
 }
