@@ -58,7 +58,10 @@ fn done(applied: &Applied) -> String {
     let generation = survey.plan.ledger.generation;
     let edits = survey.plan.changes.edits().count();
     match (edits, survey.plan.due.is_empty()) {
-        (0, true) => format!("Nothing to do; generation {generation} is in force"),
+        (0, true) if survey.plan.taken_over.is_empty() => {
+            format!("Nothing to do; generation {generation} is in force")
+        }
+        (0, true) => format!("Generation {generation} is in force"),
         (0, false) => format!("No file to change; generation {generation} is on disk"),
         (1, _) => format!("Generation {generation}: 1 file"),
         (_, _) => format!("Generation {generation}: {edits} files"),

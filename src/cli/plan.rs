@@ -22,6 +22,7 @@ pub(super) fn run(session: &Session) -> Result<Exit, Failure> {
 pub(super) fn page(session: &Session, survey: &Survey) -> Page {
     let mut page = Page::new(session);
     page.diff(survey);
+    page.taken_over(survey);
     page.effects(&survey.plan.due, "To bring it into force");
     page.standing(survey);
     page.conflicts(survey);

@@ -119,6 +119,16 @@ impl Page {
         }
     }
 
+    pub(super) fn taken_over(&mut self, survey: &Survey) {
+        if survey.plan.taken_over.is_empty() {
+            return;
+        }
+        self.heading("Handed over to regtrust");
+        for what in &survey.plan.taken_over {
+            line!(self, "  {what}");
+        }
+    }
+
     pub(super) fn drift(&mut self, survey: &Survey) {
         if survey.plan.drift.is_empty() {
             return;

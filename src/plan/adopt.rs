@@ -29,6 +29,21 @@ pub(super) fn adopted(situation: &Situation<'_>) -> Ledger {
     ledger
 }
 
+/// What `adopted` has and the ledger has not, for people.
+pub(super) fn taken_over(before: &Ledger, adopted: &Ledger) -> Vec<String> {
+    let files = adopted.files.keys().filter(|path| !before.files.contains_key(*path));
+    let mut taken: Vec<String> = files.map(ToString::to_string).collect();
+    let arrays = &before.docker_daemon.arrays;
+    for (key, array) in &adopted.docker_daemon.arrays {
+        let is_new = |element: &&String| {
+            !arrays.get(key).is_some_and(|before| before.elements.contains(*element))
+        };
+        let element = |element| format!("`{element}` in {key} of {}", docker_daemon::path());
+        taken.extend(array.elements.iter().filter(is_new).map(element));
+    }
+    taken
+}
+
 /// Trust files only: a README beside them is none of our business.
 fn adopt_directory(
     directory: &NodePath,

@@ -78,6 +78,8 @@ pub struct Plan {
     pub due: Vec<Due>,
     /// Items for which files are written by this very plan.
     pub pending: BTreeSet<Item>,
+    /// What somebody made by hand and becomes ours on request.
+    pub taken_over: Vec<String>,
 }
 
 impl Plan {
@@ -133,6 +135,7 @@ fn assemble(
     blocked: &BTreeSet<Item>,
     shared: Shared,
 ) -> Plan {
+    let taken_over = adopt::taken_over(situation.ledger, &ledger);
     let observed = situation.observed;
     let wanted: BTreeMap<NodePath, &WantedFile> = wants
         .files
@@ -164,6 +167,7 @@ fn assemble(
     pending.extend(shared.pending);
     Plan {
         pending,
+        taken_over,
         due: effect::due(&ledger.changed, ca_tool.as_ref(), situation),
         items: states(wants.items, blocked, &wants.inexpressible),
         notes: gathered(wants.notes.into_iter().chain(shared.notes)),
