@@ -120,6 +120,10 @@ impl DesiredState {
             return Some(Keep::Unusable(&unusable.problem));
         }
         let from = &in_force.origin.file;
+        // Its own file says that it has ended, whatever else that file says.
+        if self.ended.get(&in_force.host).is_some_and(|ended| ended.origin.file == *from) {
+            return None;
+        }
         let broken = self.broken_files.iter().find(|broken| contains(broken, from))?;
         let rank = |file: &String| self.ranks.get(file).copied();
         // A file that would win over the broken one, whatever that one was meant to say.

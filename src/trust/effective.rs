@@ -98,18 +98,22 @@ fn choose(
         };
     }
     let (standing, entry) = match pin {
-        None => (Standing::Declared, declared),
+        None => (Standing::Declared, declared.clone()),
         Some(pin) => match pin.entries.get(host) {
-            // Only what is still declared comes back: a withdrawal is never rolled back.
-            Some(entry) => (Standing::Pinned(pin.number), entry),
+            // Only what is still declared comes back: a withdrawal is never rolled back. It is
+            // declared where it is declared now, and a typo there must not take it away.
+            Some(entry) => {
+                let origin = declared.origin.clone();
+                (Standing::Pinned(pin.number), Entry { origin, ..entry.clone() })
+            }
             None => return (Standing::PinnedOut(pin.number), None),
         },
     };
     if entry.has_ended(now) {
         return (Standing::Ended(entry.until.unwrap_or(now)), None);
     }
-    match policy.judge(entry, now) {
-        Ok(()) => (standing, Some(entry.clone())),
+    match policy.judge(&entry, now) {
+        Ok(()) => (standing, Some(entry)),
         Err(refusals) => (Standing::Refused(refusals), None),
     }
 }
@@ -119,10 +123,12 @@ fn held(host: &RegistryHost, in_force: &Earlier, now: Timestamp) -> Option<Entry
 }
 
 impl Effective {
+    /// What is said last counts alone: an entry that was admitted before goes with its standing.
     fn admit(&mut self, host: &RegistryHost, standing: Standing, entry: Option<Entry>) {
         self.standing.insert(host.clone(), standing);
-        if let Some(entry) = entry {
-            self.entries.insert(host.clone(), entry);
+        match entry {
+            Some(entry) => _ = self.entries.insert(host.clone(), entry),
+            None => _ = self.entries.remove(host),
         }
     }
 
@@ -145,3 +151,6 @@ impl Effective {
         self.admit(host, standing, entry);
     }
 }
+
+#[cfg(test)]
+mod tests;

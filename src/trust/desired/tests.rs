@@ -147,6 +147,10 @@ fn only_what_cannot_be_told_keeps_an_entry_in_force() {
     assert_eq!(kept(vec![partly], &in_force), None, "it is there, whatever else the file says");
     let ended = until(in_force.clone(), "2026-06-01T00:00:00Z");
     assert_eq!(kept(vec![broken("/d/50")], &ended), None, "a broken file does not prolong it");
+    let over = until(in_force.clone(), "2026-05-01T00:00:00Z");
+    let partly =
+        |name: &str| Declarations { broken: true, ..file(name, std::slice::from_ref(&over)) };
+    assert_eq!(kept(vec![partly("/d/50")], &in_force), None, "its end was brought forward");
     let mut pushed = in_force;
     "fleet".clone_into(&mut pushed.origin.owner);
     assert_eq!(kept(vec![broken("/d/50")], &pushed), None, "files say nothing of other owners");
