@@ -57,7 +57,8 @@ pub enum Place {
 /// A node in a container (kind) has a `containerd.service` too, in the same tree of groups as the
 /// host's; what lies between the root's group and the service must be nothing but slices.
 pub fn place(cgroup: &str, init_cgroup: &str, service: &str) -> Place {
-    let (Some(path), Some(init)) = (group(cgroup), group(init_cgroup)) else {
+    let hierarchy = Hierarchy::of_systemd(init_cgroup);
+    let (Some(path), Some(init)) = (hierarchy.group(cgroup), hierarchy.group(init_cgroup)) else {
         return Place::Unclear;
     };
     let root = init.strip_suffix("/init.scope").unwrap_or(init).trim_end_matches('/');
@@ -74,11 +75,36 @@ pub fn place(cgroup: &str, init_cgroup: &str, service: &str) -> Place {
     }
 }
 
-/// The path in the hierarchy that systemd manages: the unified one, or version 1's named one.
-fn group(cgroup: &str) -> Option<&str> {
-    let named = cgroup.lines().find_map(|line| line.split_once(":name=systemd:"));
-    let unified = || cgroup.lines().find_map(|line| line.split_once("0::"));
-    named.or_else(unified).map(|(_, path)| path)
+/// A tree of control groups in which systemd may keep its units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hierarchy {
+    /// Version 1's, without a controller.
+    Named,
+    Unified,
+}
+
+impl Hierarchy {
+    /// The one where systemd has put itself. A node in a container can show both and use only the
+    /// unified one, while the kernel still lists the other for the sake of the machine around it.
+    fn of_systemd(init_cgroup: &str) -> Self {
+        let is_managed = |hierarchy: &Self| {
+            hierarchy.group(init_cgroup).is_some_and(|path| path.ends_with("/init.scope"))
+        };
+        let exists = |hierarchy: &Self| hierarchy.group(init_cgroup).is_some();
+        let both = [Self::Named, Self::Unified];
+        both.into_iter()
+            .find(is_managed)
+            .or_else(|| both.into_iter().find(exists))
+            .unwrap_or(Self::Unified)
+    }
+
+    fn group(self, cgroup: &str) -> Option<&str> {
+        let separator = match self {
+            Self::Named => ":name=systemd:",
+            Self::Unified => "0::",
+        };
+        cgroup.lines().find_map(|line| line.split_once(separator)).map(|(_, path)| path)
+    }
 }
 
 fn is_a(unit: &str, kind: &str) -> bool {
@@ -120,12 +146,15 @@ mod tests {
     fn only_the_nodes_own_service_counts() {
         const HOST: &str = "0::/init.scope\n";
         const V1: &str = "3:cpu:/\n1:name=systemd:/init.scope\n0::/init.scope\n";
+        const V2_IN_V1: &str = "9:name=systemd:/\n3:cpu:/\n0::/init.scope\n";
         const KIND: &str = "0::/docker/4f/init.scope\n";
         for (cgroup, init, expected) in [
             ("0::/system.slice/containerd.service\n", HOST, Place::Service),
             ("0::/runtime.slice/containerd.service\n", HOST, Place::Service),
             ("0::/../../system.slice/containerd.service\n", HOST, Place::Service),
             ("5:cpu:/x\n1:name=systemd:/system.slice/containerd.service\n", V1, Place::Service),
+            ("9:name=systemd:/\n0::/system.slice/containerd.service\n", V2_IN_V1, Place::Service),
+            ("9:name=systemd:/\n0::/system.slice/docker.service\n", V2_IN_V1, Place::Elsewhere),
             ("0::/docker/4f/system.slice/containerd.service\n", KIND, Place::Service),
             ("0::/docker/4f/system.slice/containerd.service\n", HOST, Place::Elsewhere),
             ("0::/system.slice/containerd.service\n", KIND, Place::Elsewhere),
