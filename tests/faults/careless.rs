@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
-use crate::fault::{End, Kind, meet};
+use crate::fault::{BASIC, End, meet};
 use crate::oracle::{Aimed, judge};
 use crate::scenario::Scenario;
 use crate::strace;
@@ -24,8 +24,6 @@ use crate::workers;
 pub(crate) const PROGRAM: &str = "a_careless_program";
 
 pub(crate) const PROTOCOLS: [&str; 3] = ["in-place", "rename", "rename-and-sync"];
-
-const KINDS: [Kind; 2] = [Kind::Kill, Kind::Error("EIO")];
 
 /// Brings `root` to `new` by one of the protocols.
 pub(crate) fn run(protocol: &str, root: &Path, new: &Tree) {
@@ -114,7 +112,7 @@ pub(crate) fn sweep(scenario: &Scenario, protocol: &str) -> Seen {
 
     let opened = calls[0].by;
     let own = calls.iter().filter(|call| call.by == opened && call.is_mutating());
-    let verdicts = workers::each(&faults(own, &KINDS), |directory, fault| {
+    let verdicts = workers::each(&faults(own, &BASIC), |directory, fault| {
         let root = directory.join("node");
         tree::write(&scenario.before, &root);
         let program = self::program(protocol, &root, &new);

@@ -16,6 +16,9 @@ pub(crate) enum Kind {
     Error(&'static str),
 }
 
+/// Dying, and failing.
+pub(crate) const BASIC: [Kind; 2] = [Kind::Kill, Kind::Error("EIO")];
+
 /// What the default run injects at every call that changes a file.
 pub(crate) const COMMON: [Kind; 4] =
     [Kind::Kill, Kind::Error("ENOSPC"), Kind::Error("EIO"), Kind::Error("EROFS")];

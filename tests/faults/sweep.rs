@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::fault::{ALL, COMMON, End, Fault, Kind, meet};
+use crate::fault::{ALL, BASIC, COMMON, End, Fault, Kind, meet};
 use crate::node;
 use crate::oracle::{Aimed, Stood, judge};
 use crate::sample::Chance;
@@ -39,17 +39,36 @@ const LOOKING: [&str; 18] = [
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Extent {
     kinds: &'static [Kind],
+    /// Faults at calls that only look.
     looking: usize,
-    /// Interrupted runs whose recovery is interrupted, and failing runs whose undoing fails.
-    first: usize,
+    /// Interrupted runs whose recovery meets a fault.
+    interrupted: usize,
+    /// Failing runs that meet a fault while they take back what they did.
+    failing: usize,
     /// Faults in each of these.
     second: usize,
+    second_kinds: &'static [Kind],
 }
 
-pub(crate) const SAMPLE: Extent = Extent { kinds: &COMMON, looking: 120, first: 10, second: 8 };
+/// A few minutes.
+pub(crate) const SAMPLE: Extent = Extent {
+    kinds: &COMMON,
+    looking: 120,
+    interrupted: 10,
+    failing: 10,
+    second: 8,
+    second_kinds: &COMMON,
+};
 
-pub(crate) const SOAK: Extent =
-    Extent { kinds: &ALL, looking: usize::MAX, first: usize::MAX, second: usize::MAX };
+/// Hours: there are a hundred places to be cut off at, and a hundred in each recovery.
+pub(crate) const SOAK: Extent = Extent {
+    kinds: &ALL,
+    looking: usize::MAX,
+    interrupted: usize::MAX,
+    failing: 50,
+    second: usize::MAX,
+    second_kinds: &BASIC,
+};
 
 /// One run, or two, with faults in them.
 pub(crate) struct Trial {
@@ -157,11 +176,12 @@ fn in_recovery(
         let is_cut = end == End::Killed && root.join("var/lib/regtrust/journal.json").exists();
         is_cut.then(|| (kill.clone(), Arc::new(tree::read(&root))))
     });
-    let interrupted = chance.some_of(interrupted.into_iter().flatten().collect(), extent.first);
+    let interrupted =
+        chance.some_of(interrupted.into_iter().flatten().collect(), extent.interrupted);
     let traces = workers::each(&interrupted, |_, (_, start)| trace(start));
     let mut trials = Vec::new();
     for ((kill, start), calls) in interrupted.into_iter().zip(traces) {
-        let second = faults(calls.iter().filter(|call| call.is_mutating()), &COMMON);
+        let second = faults(calls.iter().filter(|call| call.is_mutating()), extent.second_kinds);
         trials.extend(chance.some_of(second, extent.second).into_iter().map(|fault| Trial {
             start: Arc::clone(&start),
             faults: vec![fault],
@@ -182,7 +202,7 @@ fn in_undoing(
     let start = Arc::new(scenario.before.clone());
     let changing = calls.iter().filter(|call| call.is_mutating());
     let first = faults(changing, &[Kind::Error("EIO"), Kind::Error("ENOSPC")]);
-    let first = chance.some_of(first, extent.first);
+    let first = chance.some_of(first, extent.failing);
     let seconds = workers::each(&first, |directory, fault| {
         let root = directory.join("node");
         tree::write(&scenario.before, &root);
@@ -194,7 +214,7 @@ fn in_undoing(
         let after = calls[at.unwrap_or(calls.len() - 1)..].iter();
         // strace keeps one fault for each name of a call.
         let other = after.filter(|call| call.is_mutating() && call.name != fault.call.name);
-        faults(other, &COMMON)
+        faults(other, extent.second_kinds)
     });
     let mut trials = Vec::new();
     for (first, seconds) in first.iter().zip(seconds) {
