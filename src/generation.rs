@@ -83,3 +83,43 @@ impl Summary {
         if line.is_empty() { "nothing in the declarations".to_owned() } else { line }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trust::entry::Origin;
+    use crate::trust::stored::StoredTrust;
+
+    fn entry(host: &str, trust: StoredTrust) -> StoredEntry {
+        StoredEntry {
+            host: host.parse().unwrap(),
+            trust,
+            client: None,
+            system_store: false,
+            reason: None,
+            until: None,
+            runtimes: None,
+            mirrors: vec![],
+            fallback: true,
+            origin: Origin { owner: "local".to_owned(), file: "/a.toml".to_owned(), line: 0 },
+        }
+    }
+
+    #[test]
+    fn a_summary_names_few_and_counts_many() {
+        let system = |host: &str| entry(host, StoredTrust::System);
+        let many: Vec<_> = (0..4).map(|number| system(&format!("r{number}.corp"))).collect();
+        let http = entry("a.corp", StoredTrust::Http);
+        for (before, after, line) in [
+            (vec![], vec![], "nothing in the declarations"),
+            (vec![system("a.corp")], vec![system("a.corp")], "nothing in the declarations"),
+            (vec![], vec![system("a.corp")], "+a.corp"),
+            (vec![system("a.corp")], vec![http], "~a.corp"),
+            (vec![system("a.corp")], vec![system("b.corp")], "+b.corp -a.corp"),
+            (vec![system("a.corp")], many.clone(), "+4 registries -a.corp"),
+            (many, vec![], "-4 registries"),
+        ] {
+            assert_eq!(Summary::between(&before, &after).line(), line);
+        }
+    }
+}

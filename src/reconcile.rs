@@ -191,9 +191,9 @@ fn look(
     let stored = state::read_ledger(root)?;
     let ledger = stored.as_ref().map(|stored| stored.value.clone()).unwrap_or_default();
     let pins = history::Pins::read(root, options)?;
-    let pinned = pins.now.as_ref().map(|pin| earlier(root, pin.generation)).transpose()?;
+    let pinned = pins.now.as_ref().map(|pin| history::pinned(root, pin.generation)).transpose()?;
     let in_force = if history::is_needed(&sources) {
-        earlier(root, ledger.generation)?
+        history::in_force(root, ledger.generation)?
     } else {
         crate::trust::effective::Earlier::default()
     };
@@ -249,3 +249,6 @@ fn look_at_node(
         },
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,6 +26,22 @@ pub enum StateError {
     Damaged { path: NodePath, source: serde_json::Error },
 }
 
+impl StateError {
+    /// What a person can do about it.
+    pub fn hint(&self) -> Option<String> {
+        let Self::Damaged { path, .. } = self else { return None };
+        Some(if *path == ledger_path() {
+            "restore it from a backup, or move it away: `regtrust adopt` then takes over again what \
+             is on the node"
+                .to_owned()
+        } else if *path == pin_path() {
+            "`regtrust rollback --release` follows the declarations again".to_owned()
+        } else {
+            format!("move `{path}` away; only a rollback to it needs it")
+        })
+    }
+}
+
 /// A state file with the bytes it was read from: an edit of it needs both sides.
 #[derive(Debug)]
 pub struct Stored<T> {

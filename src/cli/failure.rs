@@ -97,6 +97,8 @@ impl From<ReconcileError> for Failure {
         let cure = match &error {
             ReconcileError::Lock(error) => error.hint(),
             ReconcileError::Transaction(error) => error.hint(),
+            ReconcileError::State(error) => error.hint(),
+            ReconcileError::History(error) => error.hint(),
             _ => None,
         };
         Self { exit, error: Box::new(error), cure }

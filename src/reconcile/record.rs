@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::history::{HistoryError, Pins};
+use super::history::Pins;
 use super::{Options, ReconcileError, Survey};
 use crate::content::{Content, Sha256Hex};
 use crate::generation::{self, Generation, Summary};
 use crate::ledger::Ledger;
-use crate::node::root::NodeRoot;
+use crate::node::root::{NodeRoot, RootError};
 use crate::path::NodePath;
 use crate::plan::Plan;
 use crate::plan::change::{Changes, FileEdit, Unit};
@@ -49,14 +49,17 @@ impl Records {
         let text = json(&entries);
         let digest = Sha256Hex::of(&text);
         let before = stored_ledger.as_ref().map(|stored| &stored.value);
-        if before.and_then(|ledger| ledger.entries) != Some(digest)
-            && !is_first_and_empty(before, &entries)
-        {
-            let generation = next(root, plan, entries, certificates, options, &pins)?;
+        let kept = state::generation_numbers(root)?;
+        let is_known = before.is_some_and(|ledger| {
+            ledger.entries == Some(digest) && kept.contains(&ledger.generation)
+        });
+        if !is_known && !is_first_and_empty(before, &entries) {
+            let last = kept.last().copied().unwrap_or_default();
+            let generation = next(root, plan, (entries, certificates), options, (last, &pins))?;
             plan.ledger.generation = generation.number;
             plan.ledger.entries = Some(digest);
             records.remember_keys(&mut plan.ledger, &pins);
-            records.write_generation(root, &generation, &pins)?;
+            records.write_generation(root, &generation, &kept, &pins)?;
         }
         records.write_pin(pins);
         records.write_ledger(plan, stored_ledger);
@@ -65,8 +68,12 @@ impl Records {
 
     fn store(&mut self, effective: &Effective) -> (Vec<StoredEntry>, BTreeMap<Sha256Hex, String>) {
         let mut blobs = stored::Blobs::new();
-        let entries =
-            effective.entries.values().map(|entry| stored::store(entry, &mut blobs)).collect();
+        let store = |entry| {
+            let mut stored = stored::store(entry, &mut blobs);
+            stored.origin.line = 0;
+            stored
+        };
+        let entries = effective.entries.values().map(store).collect();
         let mut certificates = BTreeMap::new();
         for (digest, content) in blobs {
             if content.is_secret() {
@@ -90,23 +97,25 @@ impl Records {
         &mut self,
         root: &NodeRoot,
         generation: &Generation,
+        kept: &[u64],
         pins: &Pins,
-    ) -> Result<(), StateError> {
+    ) -> Result<(), RootError> {
         self.differ = true;
         self.put(state::generation_path(generation.number), None, Some(json(generation)));
-        let forgotten = state::generation_numbers(root)?
-            .into_iter()
-            .filter(|number| pins.now.is_none() && !is_kept(*number, generation.number));
-        for number in forgotten {
-            if let Some(old) = state::read_generation(root, number)? {
-                self.put(state::generation_path(number), Some(old.bytes), None);
+        let is_forgotten =
+            |number: &&u64| pins.now.is_none() && !is_kept(**number, generation.number);
+        for number in kept.iter().filter(is_forgotten) {
+            // Not parsed: one that is damaged must not stand in the way of every later change.
+            let path = state::generation_path(*number);
+            if let Some(bytes) = root.read(&path)? {
+                self.put(path, Some(bytes), None);
             }
         }
         Ok(())
     }
 
     fn write_pin(&mut self, pins: Pins) {
-        let before = pins.stored.map(|stored| stored.bytes);
+        let before = pins.stored;
         let after = pins.now.as_ref().map(json);
         if before != after {
             self.differ = true;
@@ -142,21 +151,28 @@ fn is_first_and_empty(before: Option<&Ledger>, entries: &[StoredEntry]) -> bool 
     entries.is_empty() && before.is_none_or(|ledger| ledger.entries.is_none())
 }
 
+/// `newest` is the last one that is there: a ledger that was lost starts from 0 again, and must not
+/// be kept from writing by the generations that it does not know.
 fn next(
     root: &NodeRoot,
     plan: &Plan,
-    entries: Vec<StoredEntry>,
-    certificates: BTreeMap<Sha256Hex, String>,
+    (entries, certificates): (Vec<StoredEntry>, BTreeMap<Sha256Hex, String>),
     options: &Options,
-    pins: &Pins,
-) -> Result<Generation, HistoryError> {
+    (newest, pins): (u64, &Pins),
+) -> Result<Generation, ReconcileError> {
     let last = plan.ledger.generation;
-    let before = state::read_generation(root, last)?.map(|stored| stored.value.entries);
+    let summary = match state::read_generation(root, last) {
+        Ok(Some(before)) => Summary::between(&before.value.entries, &entries),
+        Ok(None) if last == 0 => Summary::between(&[], &entries),
+        // What differs is for people; that it is not known is no reason to change nothing.
+        Ok(None) | Err(StateError::Damaged { .. }) => Summary::default(),
+        Err(error) => return Err(error.into()),
+    };
     Ok(Generation {
         format: generation::FORMAT,
-        number: last + 1,
+        number: last.max(newest).saturating_add(1),
         at: options.now,
-        summary: Summary::between(&before.unwrap_or_default(), &entries),
+        summary,
         rolled_back_to: pins.now.as_ref().map(|pin| pin.generation),
         entries,
         certificates,
@@ -194,7 +210,7 @@ pub(super) fn erase_keys(
 
 /// Whether a generation is still kept when `newest` is the last one.
 fn is_kept(number: u64, newest: u64) -> bool {
-    number + generation::KEPT > newest
+    number.saturating_add(generation::KEPT) > newest
 }
 
 fn json<T: Serialize>(value: &T) -> Vec<u8> {

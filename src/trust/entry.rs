@@ -110,12 +110,14 @@ pub struct Origin {
     pub owner: String,
     /// The file, as a path on the node.
     pub file: String,
+    /// 0: not known. A generation does not keep it, because a comment above an entry moves it.
     pub line: usize,
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file, self.line)
+        f.write_str(&self.file)?;
+        if self.line == 0 { Ok(()) } else { write!(f, ":{}", self.line) }
     }
 }
 
