@@ -96,7 +96,8 @@ pub struct Mirror {
 }
 
 impl Mirror {
-    /// The address as runtimes want it written.
+    /// The address as runtimes want it written; for an insecure one the first of two, whatever
+    /// scheme its declaration has: TLS without verification is tried before plain HTTP.
     pub fn url(&self) -> String {
         let scheme = if self.trust == Trust::Http { "http" } else { "https" };
         format!("{scheme}://{}{}", self.host, self.path)

@@ -193,3 +193,18 @@ fn somebody_elses_elements_and_keys_survive_everything() {
     let plan = node.apply();
     assert_eq!((node.text(DAEMON).unwrap(), due(&plan)), (theirs.to_owned(), vec![RELOAD]));
 }
+
+/// TLS without verification, else plain HTTP: on each runtime that takes two addresses.
+#[test]
+fn an_insecure_mirror_means_the_same_on_every_runtime() {
+    let mut node = Node::with_docker("26.1.5");
+    node.add_containerd("1.7.24");
+    node.declare(hub(&[("m.corp", Trust::Insecure)]));
+    node.apply();
+    assert_eq!(elements(&node), ["m.corp", "https://m.corp", "http://m.corp"]);
+    let hosts = node.text("etc/containerd/certs.d/docker.io/hosts.toml").unwrap();
+    let tls = hosts.find("[host.\"https://m.corp\"]").unwrap();
+    let plain = hosts.find("[host.\"http://m.corp\"]").unwrap();
+    assert!(tls < plain && hosts.contains("skip_verify = true"), "{hosts}");
+    assert!(node.plan().changes.is_empty());
+}

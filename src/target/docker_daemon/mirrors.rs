@@ -61,7 +61,12 @@ impl<'a> Judged<'a> {
 
     fn add(&mut self, mirror: &'a Mirror, url: String, known: &Trust) {
         if *known == mirror.trust {
+            // Docker asks a mirror under the scheme of its address alone, so one that may be asked
+            // over HTTP as well is two; once TLS has worked, docker passes over the second.
+            let is_insecure = mirror.trust == Trust::Insecure;
+            let plain = is_insecure.then(|| url.replacen("https://", "http://", 1));
             self.usable.push(Usable { mirror, url });
+            self.usable.extend(plain.map(|url| Usable { mirror, url }));
             return;
         }
         let host = &mirror.host;

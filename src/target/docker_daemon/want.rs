@@ -181,7 +181,10 @@ impl Wanting<'_> {
 
     fn mirror(&mut self, usable: &Usable, item: &Item) {
         let Usable { mirror, url } = usable;
-        self.report_cover(usable, item);
+        let is_second_address = mirror.trust == Trust::Insecure && url.starts_with("http://");
+        if !is_second_address {
+            self.report_cover(usable, item);
+        }
         // From 28 on an `http://` address is enough; an element would open Docker Hub as well.
         if mirror.trust.is_unverified() && !shares_trust(self.docker) {
             if Grammar::default().accepts_insecure(mirror.host.as_str()) {

@@ -78,7 +78,7 @@ fn a_mirror_that_docker_cannot_have_leaves_the_others() {
 fn an_unverified_mirror_is_insecure_before_28() {
     let mirrors = vec![mirror("h.io:80", "", Trust::Http), mirror("i.io", "", Trust::Insecure)];
     let wants = wants(&[hub(mirrors)], &docker("26.1.5"), &Files::default());
-    assert_eq!(urls(&wants), ["http://h.io:80", "https://i.io"]);
+    assert_eq!(urls(&wants), ["http://h.io:80", "https://i.io", "http://i.io"]);
     let elements = ["h.io:80", "i.io"].map(|host| (host.to_owned(), on("docker.io")));
     assert_eq!(wants.insecure, BTreeMap::from(elements));
     assert_eq!(wants.conflicts, []);
