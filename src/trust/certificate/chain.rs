@@ -60,7 +60,7 @@ fn mentions_private_key(text: &[u8]) -> bool {
 }
 
 fn link(number: usize, block: &pem::Block) -> Result<Link, CertError> {
-    if block.label != "CERTIFICATE" {
+    if block.kind != pem::Kind::Certificate {
         return Err(CertError::OtherBlock { label: block.label.clone(), line: block.line });
     }
     if pem::is_private_key(&block.der) {

@@ -9,12 +9,9 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, P
 
 use super::chain::{self, Link};
 use super::error::CertError;
-use super::{Advice, ClientPair, Parsed, judge, pem};
+use super::pem::{self, Kind};
+use super::{Advice, ClientPair, Parsed, judge};
 use crate::content::Content;
-
-const PKCS8: &str = "PRIVATE KEY";
-const PKCS1: &str = "RSA PRIVATE KEY";
-const SEC1: &str = "EC PRIVATE KEY";
 
 impl ClientPair {
     /// Reads and judges a client's certificate, with its chain, and its key.
@@ -61,13 +58,15 @@ fn read_key(text: &[u8]) -> Result<pem::Block, CertError> {
     chain::check_size(text)?;
     let mut keys = Vec::new();
     for block in pem::read(text)?.blocks {
-        match block.label.as_str() {
-            PKCS8 | PKCS1 | SEC1 if block.has_headers => return Err(CertError::EncryptedKey),
-            PKCS8 | PKCS1 | SEC1 => keys.push(block),
-            "ENCRYPTED PRIVATE KEY" => return Err(CertError::EncryptedKey),
-            "OPENSSH PRIVATE KEY" => return Err(CertError::OpensshKey),
+        match (block.kind, block.label.as_str()) {
+            (Kind::Pkcs1Key | Kind::Pkcs8Key | Kind::Sec1Key, _) if block.has_headers => {
+                return Err(CertError::EncryptedKey);
+            }
+            (Kind::Pkcs1Key | Kind::Pkcs8Key | Kind::Sec1Key, _) => keys.push(block),
+            (_, "ENCRYPTED PRIVATE KEY") => return Err(CertError::EncryptedKey),
+            (_, "OPENSSH PRIVATE KEY") => return Err(CertError::OpensshKey),
             // `openssl ecparam -genkey` writes the curve's name before the key, which names it too.
-            "EC PARAMETERS" => {}
+            (_, "EC PARAMETERS") => {}
             _ => return Err(CertError::NotAKey { label: block.label, line: block.line }),
         }
     }
@@ -93,10 +92,10 @@ fn check_belongs<'a>(links: &'a [Link], key: &pem::Block) -> Result<&'a Link, Ce
 /// The DER of the SubjectPublicKeyInfo that belongs to a private key.
 fn public_key(key: &pem::Block) -> Result<Vec<u8>, CertError> {
     let der = key.der.as_slice();
-    // Borrowed, so that no copy of the key is left behind unwiped.
-    let private = match key.label.as_str() {
-        PKCS1 => PrivateKeyDer::Pkcs1(PrivatePkcs1KeyDer::from(der)),
-        SEC1 => PrivateKeyDer::Sec1(PrivateSec1KeyDer::from(der)),
+    // Borrowed, so that this leaves no further copy of the key behind unwiped.
+    let private = match key.kind {
+        Kind::Pkcs1Key => PrivateKeyDer::Pkcs1(PrivatePkcs1KeyDer::from(der)),
+        Kind::Sec1Key => PrivateKeyDer::Sec1(PrivateSec1KeyDer::from(der)),
         _ => PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(der)),
     };
     let signer = any_supported_type(&private).map_err(|_| CertError::UnusableKey)?;

@@ -3,9 +3,19 @@
 //! Go skips a block that it cannot read and goes on, so a broken block would be trust that nobody
 //! misses until a pull fails. Here everything that looks like a block must be one. What is
 //! forgiven: indentation (the text came out of YAML), CRLF, a byte-order mark, lines of any length.
+//!
+//! So this finds the blocks and judges everything around their base64; what a well-formed block
+//! holds, and which kind its label stands for, is for `rustls_pemfile` to say. It also takes base64
+//! whose padding is missing, which Go skips, or whose last character has bits to spare, which no
+//! encoder writes: such a block stays damaged here.
+//!
+//! What we hold of a key is wiped. The buffer in which `rustls_pemfile` gathers the base64 of a
+//! block is out of our reach: of each key read, it leaves one copy in freed memory.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rustls::pki_types::PrivateKeyDer;
+use rustls_pemfile::{Item, read_one_from_slice};
 use zeroize::Zeroizing;
 
 const BEGIN: &[u8] = b"-----BEGIN ";
@@ -15,8 +25,20 @@ const DASHES: &[u8] = b"-----";
 const BYTES_PER_LINE: usize = 48;
 const LONGEST_LABEL: usize = 40;
 
+/// What a block holds, as its label has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Certificate,
+    Pkcs1Key,
+    Pkcs8Key,
+    Sec1Key,
+    /// Nothing that is used here; the label says what it is.
+    Other,
+}
+
 /// One block. It is wiped when dropped, because it may be a key.
 pub(super) struct Block {
+    pub(super) kind: Kind,
     pub(super) label: String,
     pub(super) der: Zeroizing<Vec<u8>>,
     /// Where it begins, from 1.
@@ -179,8 +201,9 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Reader<I> {
             match classify(line) {
                 Line::Blank => {}
                 Line::End(end) if end == label => {
-                    let der = decode(&body, begin)?;
-                    return Ok(Block { label: label.to_owned(), der, line: begin, has_headers });
+                    let (kind, der) = decode(label, &body, begin)?;
+                    let label = label.to_owned();
+                    return Ok(Block { kind, label, der, line: begin, has_headers });
                 }
                 Line::End(_) => {
                     return Err(PemError::OtherEnd { label: label.to_owned(), line: self.number });
@@ -200,19 +223,67 @@ fn is_base64(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=')
 }
 
-fn decode(body: &[&[u8]], line: usize) -> Result<Zeroizing<Vec<u8>>, PemError> {
+fn decode(
+    label: &str,
+    body: &[&[u8]],
+    line: usize,
+) -> Result<(Kind, Zeroizing<Vec<u8>>), PemError> {
     if body.is_empty() {
         return Err(PemError::EmptyBlock(line));
     }
-    // Both have room from the start: a vector that grows leaves copies of a key behind.
-    let length = body.iter().map(|line| line.len()).sum();
-    let mut text = Zeroizing::new(Vec::with_capacity(length));
-    for line in body {
-        text.extend_from_slice(line);
+    let decoded = match read_one_from_slice(&block_of(label, body)) {
+        Ok(Some((item, _))) => take(item),
+        // It decodes no label that it does not know. Whether such a block is damaged counts all the
+        // same, and this label is one of those it decodes in constant time.
+        Ok(None) => match read_one_from_slice(&block_of("PRIVATE KEY", body)) {
+            Ok(Some((item, _))) => take(item).map(|(_, der)| (Kind::Other, der)),
+            _ => None,
+        },
+        // Its message quotes what it could not decode, which may be a part of a key.
+        Err(_) => None,
+    };
+    decoded.filter(|(_, der)| ends_as_encoded(body, der)).ok_or(PemError::Damaged(line))
+}
+
+/// The block as tools write it, but for the length of its one line: a buffer that is filled at once
+/// leaves no smaller copies behind, here and in `rustls_pemfile`.
+fn block_of(label: &str, body: &[&[u8]]) -> Zeroizing<Vec<u8>> {
+    let frame: [&[u8]; 6] =
+        [BEGIN, label.as_bytes(), b"-----\n", b"\n-----END ", label.as_bytes(), DASHES];
+    let length = frame.iter().chain(body).map(|part| part.len()).sum();
+    let mut block = Zeroizing::new(Vec::with_capacity(length));
+    let (head, tail) = frame.split_at(3);
+    for part in head.iter().chain(body).chain(tail) {
+        block.extend_from_slice(part);
     }
-    let mut der = Zeroizing::new(Vec::with_capacity(base64::decoded_len_estimate(length)));
-    STANDARD.decode_vec(text.as_slice(), &mut der).map_err(|_| PemError::Damaged(line))?;
-    Ok(der)
+    block
+}
+
+/// `None`: a kind that `rustls_pemfile` did not have when this was written.
+fn take(item: Item) -> Option<(Kind, Zeroizing<Vec<u8>>)> {
+    let public = |kind, der: &[u8]| Some((kind, Zeroizing::new(der.to_vec())));
+    let secret = |kind, key: PrivateKeyDer<'static>| {
+        let key = Zeroizing::new(key);
+        Some((kind, Zeroizing::new(key.secret_der().to_vec())))
+    };
+    match item {
+        Item::X509Certificate(der) => public(Kind::Certificate, &der),
+        Item::Pkcs1Key(key) => secret(Kind::Pkcs1Key, key.into()),
+        Item::Pkcs8Key(key) => secret(Kind::Pkcs8Key, key.into()),
+        Item::Sec1Key(key) => secret(Kind::Sec1Key, key.into()),
+        Item::SubjectPublicKeyInfo(der) => public(Kind::Other, &der),
+        Item::Crl(der) => public(Kind::Other, &der),
+        Item::Csr(der) => public(Kind::Other, &der),
+        _ => None,
+    }
+}
+
+/// Whether the last four characters are those that an encoder writes.
+fn ends_as_encoded(body: &[&[u8]], der: &[u8]) -> bool {
+    let Some(last) = der.chunks(3).next_back() else { return false };
+    let mut expected = Zeroizing::new([0; 4]);
+    STANDARD.encode_slice(last, expected.as_mut_slice()).is_ok()
+        && body.iter().rev().flat_map(|line| line.iter().rev()).take(4).eq(expected.iter().rev())
 }
 
 fn has_escaped_newlines(text: &[u8]) -> bool {

@@ -235,6 +235,21 @@ proptest! {
         check(&input)?;
     }
 
+    /// Full padding, and no bits to spare.
+    #[test]
+    fn a_block_is_damaged_exactly_if_strict_base64_says_so(
+        label in prop::sample::select(vec!["CERTIFICATE", "EC PRIVATE KEY", "X509 CRL", "PKCS7"]),
+        lines in prop::collection::vec("[A-D+/=]{1,9}|[QRw]{3}=|[QRw]{2}==", 1..4),
+    ) {
+        use base64::Engine as _;
+        let text = format!("-----BEGIN {label}-----\n{}\n-----END {label}-----", lines.join("\n"));
+        let strict = base64::engine::general_purpose::STANDARD.decode(lines.concat()).ok();
+        let read = pem::read(text.as_bytes());
+        let ours = read.as_ref().ok().map(|document| document.blocks[0].der.to_vec());
+        prop_assert_eq!(&ours, &strict);
+        prop_assert!(strict.is_some() || matches!(read, Err(PemError::Damaged(1))));
+    }
+
     #[test]
     fn no_damage_to_the_text_makes_it_panic(
         at: prop::sample::Index, byte: u8, cut: prop::sample::Index, insert: bool
