@@ -23,9 +23,9 @@ pub enum DiskError {
     Io { operation: &'static str, path: NodePath, source: io::Error },
     #[error("`{path}` is not a directory")]
     NotADirectory { path: NodePath },
-    /// ZFS before 2.2, NFS, and directories of an overlay's lower layer.
-    #[error("the file system of `{path}` cannot exchange two directories at one instant")]
-    NoExchange { path: NodePath, source: io::Error },
+    /// What is in it is then changed file by file, so this is seen of a new directory only.
+    #[error("the file system of `{path}` cannot move this directory")]
+    Unmovable { path: NodePath, source: io::Error },
 }
 
 pub(super) fn failed(

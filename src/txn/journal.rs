@@ -71,6 +71,16 @@ pub(super) struct Unit {
     pub(super) edits: Vec<Edit>,
 }
 
+impl Unit {
+    /// The directory that is to be gone with the last file in it. Where it cannot be moved it is
+    /// emptied file by file, and a crash may come before it is removed.
+    pub(super) fn emptied(&self) -> Option<&NodePath> {
+        let directory = self.directory.as_ref()?;
+        let goes = directory.existed && !directory.keep;
+        (goes && self.edits.iter().all(|edit| edit.after.is_none())).then_some(&directory.path)
+    }
+}
+
 /// A directory that changes as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

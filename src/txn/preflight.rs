@@ -36,15 +36,16 @@ pub(super) fn survey(root: &NodeRoot, changes: &Changes) -> Result<Survey, TxnEr
             make_directories.push(path.clone());
         }
     }
-    let mut remove_directories = Vec::new();
+    let mut units = Vec::new();
+    for (number, unit) in changes.units.iter().enumerate() {
+        units.extend(surveyor.unit(number, unit)?);
+    }
+    // Before those that hold them.
+    let mut remove_directories: Vec<_> = units.iter().filter_map(Unit::emptied).cloned().collect();
     for path in &changes.remove_directories {
         if root.directory(path)?.is_some() {
             remove_directories.push(path.clone());
         }
-    }
-    let mut units = Vec::new();
-    for (number, unit) in changes.units.iter().enumerate() {
-        units.extend(surveyor.unit(number, unit)?);
     }
     surveyor.places.journal(&lock::state_directory(), &units, &surveyor.contents)?;
     let mut refusals = surveyor.refusals;

@@ -14,7 +14,7 @@ use crate::txn::disk::{self, DiskError};
 use crate::txn::error::TxnError;
 use crate::txn::journal::{Directory, Edit, Journal, Side, Unit};
 
-/// How a unit changes.
+/// How a unit changes. A directory that cannot be moved changes file by file after all: see `swap`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
     /// Each file by itself, in a directory that stays.

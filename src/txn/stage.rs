@@ -45,7 +45,7 @@ impl Work<'_> {
         Ok(shape)
     }
 
-    fn stage_files(&self) -> Result<(), TxnError> {
+    pub(super) fn stage_files(&self) -> Result<(), TxnError> {
         for edit in self.pending {
             let directory =
                 shape::open_for(self.root, self.unit, edit)?.ok_or_else(|| stale(edit))?;

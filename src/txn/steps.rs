@@ -215,9 +215,10 @@ impl<'j> Transaction<'j> {
 
     fn swap(&mut self, unit: &'j Unit) -> Result<(), TxnError> {
         let Some(shape) = self.staged.get(&unit.number).copied() else { return Ok(()) };
-        let touched = self.work(unit, Side::New).touches(shape);
-        self.swapped.extend(touched);
-        self.work(unit, Side::New).swap(shape)
+        let mut touched = std::mem::take(&mut self.swapped);
+        let swapped = self.work(unit, Side::New).swap(shape, &mut touched);
+        self.swapped = touched;
+        swapped
     }
 
     /// A target that is neither old nor new is somebody's edit since: it stays, the rest goes back.
@@ -234,8 +235,7 @@ impl<'j> Transaction<'j> {
             side: Side::Old,
         };
         let shape = work.stage()?;
-        self.swapped.extend(work.touches(shape));
-        work.swap(shape)
+        work.swap(shape, &mut self.swapped)
     }
 
     fn discard(&mut self, unit: &'j Unit) -> Result<(), TxnError> {

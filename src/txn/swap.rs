@@ -1,10 +1,18 @@
 //! Makes what is staged visible, each target at one instant.
 //!
+//! A directory that cannot be moved is the exception, and changes file by file. Overlay file systems
+//! do not move what lies in a lower layer, which is where an image build and a node that was booted
+//! from a baked image have their registries; ZFS before 2.2 and NFS exchange nothing; and a directory
+//! of another quota project than its parent does not leave it. The transaction is as whole as ever
+//! then. What is lost is that readers see one instant, and the order keeps what they see harmless:
+//! see [`in_order`].
+//!
 //! What was there comes to lie under the staged name, where it is compared with what the plan saw.
 //! So an edit that somebody made at the last moment is found after the exchange, not before it, and
 //! put back: no window is left in which it could be lost. And undoing is renaming, which works on a
 //! full disk.
 
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::io::Errno;
@@ -12,7 +20,7 @@ use rustix::io::Errno;
 use crate::path::NodePath;
 use crate::txn::disk::{self, DiskError};
 use crate::txn::error::TxnError;
-use crate::txn::journal::Edit;
+use crate::txn::journal::{Edit, Side};
 use crate::txn::shape::{self, Shape};
 use crate::txn::stage::{Work, aside};
 
@@ -80,7 +88,7 @@ impl Pair<'_> {
         match errno {
             Errno::EXIST | Errno::NOENT | Errno::NOTEMPTY => TxnError::Stale { path: path.clone() },
             Errno::INVAL | Errno::NOSYS | Errno::XDEV if self.aside.is_none() => {
-                DiskError::NoExchange { path: path.clone(), source: errno.into() }.into()
+                DiskError::Unmovable { path: path.clone(), source: errno.into() }.into()
             }
             errno => disk::failed("replace", path)(errno).into(),
         }
@@ -88,31 +96,38 @@ impl Pair<'_> {
 }
 
 impl Work<'_> {
-    /// Makes the unit visible in the way it was staged for.
-    pub(super) fn swap(&self, shape: Shape) -> Result<(), TxnError> {
-        match (&self.unit.directory, shape) {
-            (Some(directory), Shape::Place) => self.swap_directory(&directory.path, Turn::Appear),
-            (Some(directory), Shape::Exchange) => {
-                self.swap_directory(&directory.path, Turn::Change)
+    /// Makes the unit visible in the way it was staged for, or file by file where that cannot be.
+    ///
+    /// The directories whose entries change are added to `touched`, also when it fails half-way.
+    pub(super) fn swap(
+        &self,
+        shape: Shape,
+        touched: &mut BTreeSet<Option<NodePath>>,
+    ) -> Result<(), TxnError> {
+        let (directory, turn) = match (&self.unit.directory, shape) {
+            (Some(directory), Shape::Place) => (&directory.path, Turn::Appear),
+            (Some(directory), Shape::Exchange) => (&directory.path, Turn::Change),
+            (Some(directory), Shape::Withdraw) => (&directory.path, Turn::Vanish),
+            (None, _) | (_, Shape::Files) => return self.swap_files(touched),
+        };
+        touched.insert(directory.parent());
+        match self.swap_directory(directory, turn) {
+            Err(TxnError::Disk(DiskError::Unmovable { .. })) if shape != Shape::Place => {
+                // Only here it is known that this is needed, so what was staged is the directory. A
+                // withdrawn one is empty after this, and removed with what the journal says goes.
+                self.stage_files()?;
+                self.swap_files(touched)
             }
-            (Some(directory), Shape::Withdraw) => {
-                self.swap_directory(&directory.path, Turn::Vanish)
-            }
-            _ => self.pending.iter().try_for_each(|edit| self.swap_file(edit)),
+            done => done,
         }
     }
 
-    /// The directories whose entries `swap` changes.
-    pub(super) fn touches(&self, shape: Shape) -> Vec<Option<NodePath>> {
-        match (&self.unit.directory, shape) {
-            (Some(directory), Shape::Place | Shape::Exchange | Shape::Withdraw) => {
-                vec![directory.path.parent()]
-            }
-            _ => self.pending.iter().map(|edit| edit.path.parent()).collect(),
-        }
+    fn swap_files(&self, touched: &mut BTreeSet<Option<NodePath>>) -> Result<(), TxnError> {
+        touched.extend(self.pending.iter().map(|edit| edit.path.parent()));
+        in_order(self.pending, self.side).into_iter().try_for_each(|edit| self.swap_file(edit))
     }
 
-    fn swap_file(&self, edit: &Edit) -> Result<(), TxnError> {
+    pub(super) fn swap_file(&self, edit: &Edit) -> Result<(), TxnError> {
         let path = &edit.path;
         let from = self.side.other();
         let turn = match (edit.image(from), edit.image(self.side)) {
@@ -164,4 +179,30 @@ impl Work<'_> {
         let new = new.as_ref().map(AsFd::as_fd);
         self.is_version(old.as_fd(), new, path, self.side.other())
     }
+}
+
+/// The order in which the files of a directory change, one after the other.
+///
+/// containerd takes a hosts.toml as a whole, so what it names comes before it and goes after it: a
+/// CA is there before the file that needs it, and a registry that is withdrawn loses its settings
+/// first. dockerd refuses every pull for as long as it finds a certificate without its key, or with
+/// another's; neither order avoids that, so the two change right after each other, last of what
+/// comes and first of what goes.
+pub(super) fn in_order<'j>(edits: &[&'j Edit], side: Side) -> Vec<&'j Edit> {
+    let rank = |edit: &Edit| {
+        let (stays, name) = (edit.image(side).is_some(), edit.path.file_name());
+        let extension = name.rsplit_once('.').map(|(_, extension)| extension);
+        let is_of_pair = matches!(extension, Some("cert" | "key"));
+        match (name, stays, is_of_pair) {
+            ("hosts.toml", _, _) => 2,
+            (_, true, false) => 0,
+            (_, true, true) => 1,
+            (_, false, true) => 3,
+            (_, false, false) => 4,
+        }
+    };
+    let mut edits = edits.to_vec();
+    // Within a rank by name, which puts `a.key` behind `a.cert`.
+    edits.sort_by_key(|edit| (rank(edit), edit.path.file_name()));
+    edits
 }

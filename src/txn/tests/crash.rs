@@ -5,7 +5,7 @@ use crate::txn::steps::{Step, Transaction};
 use crate::txn::{Recovery, TxnError, is_interrupted};
 
 /// A node with one target of every kind, and the changes to all of them.
-fn scenario(node: &Node) -> Changes {
+pub(super) fn scenario(node: &Node) -> Changes {
     node.put("etc/docker/daemon.json", "{}", 0o640);
     node.put("etc/gone.d/gone.conf", "gone", 0o644);
     for (name, content) in [("client.cert", "c1"), ("client.key", "k1"), ("theirs.crt", "T")] {

@@ -21,6 +21,7 @@ mod concurrent;
 mod crash;
 mod keeps;
 mod mounts;
+mod overlay;
 mod random;
 mod refuses;
 mod secrets;

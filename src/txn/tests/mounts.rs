@@ -8,24 +8,33 @@ use crate::txn::steps::Transaction;
 
 const INSIDE: &str = "REGTRUST_TEST_MOUNTS";
 
-/// Runs this test again as root in a private mount namespace, where a tmpfs of 2 MiB is mounted on
-/// the directory that is returned. `None`: that was done, or cannot be done here.
-fn inside(test: &str) -> Option<PathBuf> {
+/// Runs this test again as root in a private mount namespace, where a tmpfs of so many MiB is
+/// mounted on the directory that is returned. `None`: that was done, or cannot be done here.
+pub(super) fn inside(test: &str, size: usize) -> Option<PathBuf> {
+    inside_if("true", test, size)
+}
+
+/// The same where the script `possible` succeeds in such a namespace; `$1` is an empty directory.
+pub(super) fn inside_if(possible: &str, test: &str, size: usize) -> Option<PathBuf> {
     if let Some(directory) = std::env::var_os(INSIDE) {
         return Some(directory.into());
     }
     let here = tempfile::tempdir().unwrap();
-    let script = "mount -t tmpfs -o size=2M,mode=755 regtrust \"$1\" && exec \"$2\" --exact \"$3\" \
-                  --nocapture";
+    let script = format!(
+        "mount -t tmpfs -o size={size}M,mode=755 regtrust \"$1\" && exec \"$2\" --exact \"$3\" \
+         --nocapture"
+    );
     let run = |command: &str, arguments: &[&std::ffi::OsStr]| {
         Command::new(command).args(arguments).env(INSIDE, here.path()).output()
     };
-    if !run("unshare", &["--mount".as_ref(), "true".as_ref()]).is_ok_and(|o| o.status.success()) {
+    let probe = ["--mount", "sh", "-c", possible, "sh"].map(std::ffi::OsStr::new);
+    let probe: Vec<_> = probe.into_iter().chain([here.path().as_ref()]).collect();
+    if !run("unshare", &probe).is_ok_and(|output| output.status.success()) {
         skipped(test);
         return None;
     }
     let exe = std::env::current_exe().unwrap();
-    let name = format!("txn::tests::mounts::{test}");
+    let name = format!("txn::tests::{test}");
     let arguments: [&std::ffi::OsStr; 7] = [
         "--mount".as_ref(),
         "sh".as_ref(),
@@ -45,10 +54,10 @@ fn inside(test: &str) -> Option<PathBuf> {
 
 #[expect(clippy::print_stderr, reason = "whoever reads a green run must see what it left out")]
 fn skipped(test: &str) {
-    eprintln!("SKIPPED {test}: no right to make a mount namespace");
+    eprintln!("SKIPPED {test}: no right to mount what it needs");
 }
 
-fn mount(arguments: &[&str]) {
+pub(super) fn mount(arguments: &[&str]) {
     assert!(Command::new("mount").args(arguments).status().unwrap().success(), "{arguments:?}");
 }
 
@@ -75,7 +84,8 @@ fn scenario(node: &Node) -> Changes {
 
 #[test]
 fn a_full_disk_leaves_everything_as_it_was() {
-    let Some(mounted) = inside("a_full_disk_leaves_everything_as_it_was") else { return };
+    let name = "mounts::a_full_disk_leaves_everything_as_it_was";
+    let Some(mounted) = inside(name, 2) else { return };
     let mut outcomes = [0, 0];
     for pages_left in 0..40 {
         let node = Node::over(tempfile::tempdir_in(&mounted).unwrap());
@@ -104,9 +114,8 @@ fn a_full_disk_leaves_everything_as_it_was() {
 
 #[test]
 fn targets_that_are_read_only_or_mounted_over_are_refused() {
-    let Some(mounted) = inside("targets_that_are_read_only_or_mounted_over_are_refused") else {
-        return;
-    };
+    let name = "mounts::targets_that_are_read_only_or_mounted_over_are_refused";
+    let Some(mounted) = inside(name, 2) else { return };
     let node = Node::over(tempfile::tempdir_in(&mounted).unwrap());
     let changes = scenario(&node);
     let at = |name: &str| node.at(name).display().to_string();
