@@ -59,10 +59,12 @@ impl TxnError {
                 Some("run regtrust again: it finishes the interrupted change first".to_owned())
             }
             Self::Disputed { paths } => Some(format!(
-                "put back the earlier content of {}, or move `{}` away to keep the node as it is, \
-                 and run regtrust again",
+                "put back the earlier content of {}, or rename `{}` to `{}` to keep every file as it \
+                 is now, and run regtrust again: it finishes the change, or clears away what it had \
+                 prepared for it",
                 quoted(paths),
-                super::journal::path()
+                super::journal::path(),
+                super::journal::ABANDONED_NAME
             )),
             Self::Disk(_) | Self::Root(_) | Self::Blob(_) | Self::Journal(_) => None,
         }

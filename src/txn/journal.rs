@@ -19,6 +19,8 @@ const FORMAT: u32 = 1;
 
 pub(super) const NAME: &str = "journal.json";
 pub(super) const STAGED_NAME: &str = "journal.json.tmp";
+/// What an operator calls a journal whose change is to be neither finished nor taken back.
+pub(super) const ABANDONED_NAME: &str = "journal.abandoned";
 
 pub(super) fn path() -> NodePath {
     super::lock::state_directory().join(NAME)

@@ -13,6 +13,7 @@ use std::io;
 
 use rustix::io::Errno;
 
+use crate::content::Content;
 use crate::node::root::{NodeRoot, RootError};
 use crate::plan::change::Changes;
 
@@ -85,6 +86,7 @@ pub fn commit(root: &NodeRoot, lock: &StateLock, changes: &Changes) -> Result<()
 ///
 /// It may itself be cut short anywhere and be called again.
 pub fn recover(root: &NodeRoot, lock: &StateLock) -> Result<Recovery, TxnError> {
+    clear_abandoned(root, lock)?;
     let recovery = match read_journal(root, lock)? {
         None => Recovery::Nothing,
         Some(journal) => match Transaction::resume(root, lock, &journal)?.run() {
@@ -111,6 +113,23 @@ pub fn is_interrupted(root: &NodeRoot) -> Result<bool, RootError> {
             source: io::Error::from(errno),
         }),
     }
+}
+
+/// An operator gave a disputed change up, as the hint of [`TxnError::Disputed`] says. What is staged
+/// for it may be a key, and lies where nothing of a later change would come across it.
+fn clear_abandoned(root: &NodeRoot, lock: &StateLock) -> Result<(), TxnError> {
+    let path = lock::state_directory().join(journal::ABANDONED_NAME);
+    let Some(text) = disk::read_named(lock.state(), journal::ABANDONED_NAME, &path)? else {
+        return Ok(());
+    };
+    Transaction::abandon(root, lock, &parse_without_keys(&text)?)?;
+    disk::remove_tree(lock.state(), journal::ABANDONED_NAME, &path)?;
+    Ok(disk::sync(lock.state(), &lock::state_directory())?)
+}
+
+/// For what needs no contents.
+fn parse_without_keys(text: &[u8]) -> Result<Journal, JournalError> {
+    Journal::parse(text, |_| Ok(Content::secret(Vec::new())))
 }
 
 fn read_journal(root: &NodeRoot, lock: &StateLock) -> Result<Option<Journal>, TxnError> {

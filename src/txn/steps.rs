@@ -97,6 +97,16 @@ impl<'j> Transaction<'j> {
         Ok(resumed)
     }
 
+    /// Removes what is staged for a change that was given up, and leaves every target as it is.
+    pub(super) fn abandon(
+        root: &'j NodeRoot,
+        lock: &'j StateLock,
+        journal: &'j Journal,
+    ) -> Result<(), TxnError> {
+        let mut given_up = Self::with(root, lock, journal, BTreeMap::new(), None);
+        given_up.perform_all(journal.units.iter().map(Step::Discard).chain([Step::SyncCleared]))
+    }
+
     fn with(
         root: &'j NodeRoot,
         lock: &'j StateLock,

@@ -214,12 +214,37 @@ fn a_target_that_is_neither_old_nor_new_stops_recovery_before_it_touches_anythin
         error.to_string(),
         "`/etc/docker/daemon.json` is neither what the interrupted change found nor what it makes"
     );
-    assert!(error.hint().unwrap().contains("/var/lib/regtrust/journal.json"));
+    assert_eq!(
+        error.hint().unwrap(),
+        "put back the earlier content of `/etc/docker/daemon.json`, or rename \
+         `/var/lib/regtrust/journal.json` to `journal.abandoned` to keep every file as it is now, \
+         and run regtrust again: it finishes the change, or clears away what it had prepared for it"
+    );
     assert_eq!(node.tree(), before);
     assert!(is_interrupted(&node.root).unwrap(), "the journal is kept");
 
     node.put("etc/docker/daemon.json", "{}", 0o644);
     assert!(matches!(node.recover().unwrap(), Recovery::Completed));
+}
+
+#[test]
+fn a_disputed_change_that_is_given_up_leaves_the_node_as_it_is_and_nothing_of_ours() {
+    for survived in published()..steps().len() {
+        let (node, ..) = crashed_after(survived);
+        node.put("etc/docker/daemon.json", "somebody's", 0o644);
+        assert!(matches!(node.recover().unwrap_err(), TxnError::Disputed { .. }));
+        let before = node.contents();
+        let kept = before.into_iter().filter(|(name, _)| !name.contains(".regtrust-")).collect();
+
+        let state = node.at("var/lib/regtrust");
+        fs::rename(state.join("journal.json"), state.join("journal.abandoned")).unwrap();
+        assert!(matches!(node.recover().unwrap(), Recovery::Nothing));
+
+        let (found, kept): (Contents, Contents) = (node.contents(), kept);
+        assert_eq!(found, kept, "after {survived} steps");
+        node.assert_clean(&format!("given up after {survived} steps"));
+        assert!(!state.join("journal.abandoned").exists());
+    }
 }
 
 #[test]
