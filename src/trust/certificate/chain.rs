@@ -83,6 +83,7 @@ pub(super) fn check_some_valid(links: &[Link], now: Timestamp) -> Result<(), Cer
         return Ok(());
     }
     let dates = list_dates(links, now);
+    let now = judge::in_seconds(now);
     Err(if states.iter().all(|state| *state == Validity::Ended) {
         CertError::Expired { dates, now }
     } else if states.iter().all(|state| *state == Validity::NotYet) {

@@ -134,6 +134,11 @@ pub(super) fn validity(facts: &Facts, now: Timestamp) -> Validity {
     }
 }
 
+/// For people, to whom a fraction of a second says nothing beside years.
+pub(super) fn in_seconds(now: Timestamp) -> Timestamp {
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
+}
+
 /// When a certificate is not valid, in words; nothing when it is.
 pub(super) fn dates(which: &str, facts: &Facts, now: Timestamp) -> Option<String> {
     match validity(facts, now) {
@@ -151,7 +156,7 @@ pub(super) fn advice(which: &str, facts: &Facts, now: Timestamp) -> Vec<Advice> 
         advice.push(Advice { message, cure: cure.to_owned() });
     };
     if let Some(dates) = dates(which, facts, now) {
-        add(format!("{dates}; it is now {now}"), date_cure(validity(facts, now)));
+        add(format!("{dates}; it is now {}", in_seconds(now)), date_cure(validity(facts, now)));
     }
     if facts.signature != Signature::Sound {
         add(

@@ -235,3 +235,10 @@ fn certificates_that_go_would_leave_out_are_refused() {
         ("negative", pem::write("CERTIFICATE", &negative).into(), "negative serial number"),
     ]);
 }
+
+#[test]
+fn the_time_is_told_in_seconds() {
+    let now: Timestamp = "2026-06-01T00:00:00.123456789Z".parse().unwrap();
+    let error = CaBundle::parse(fixture!("ca-expired.pem"), now).unwrap_err();
+    assert!(error.to_string().ends_with("it is now 2026-06-01T00:00:00Z"), "{error}");
+}
