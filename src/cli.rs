@@ -1,7 +1,7 @@
 //! What people type. Each command calls one function of the library and prints what it returned:
 //! stdout is data, stderr is talk, and the exit code is part of the contract.
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
@@ -33,7 +33,14 @@ pub fn main() -> ExitCode {
         // `--help` arrives here as well, and is not a failure.
         Err(usage) => {
             let exit = if usage.use_stderr() { Exit::Usage } else { Exit::Done };
-            return usage.print().map_or(ExitCode::from(Exit::Io as u8), |()| exit.into());
+            return match usage.print() {
+                // Help that was asked for and could not be given. A complaint that nobody hears, or
+                // a reader that has seen enough, changes nothing about how it ends.
+                Err(error) if exit == Exit::Done && error.kind() != ErrorKind::BrokenPipe => {
+                    Exit::Io.into()
+                }
+                _ => exit.into(),
+            };
         }
     };
     match run(cli) {
