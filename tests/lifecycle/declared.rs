@@ -97,7 +97,7 @@ fn an_exception_is_reported_before_its_end_and_taken_back_after_it() {
     node.run(["apply"]).exits(0).says("ends at").says("renew it");
     node.run(["status"]).exits(0).says("until ").says("reason: old lab");
     assert!(node.has("etc/docker/daemon.json"));
-    sleep(Duration::from_millis(2100));
+    sleep(Duration::from_millis(3100));
     node.run(["plan"]).exits(2).says("ended at");
     assert_eq!(node.run(["status", "--json"]).standing("lab.corp:5000"), "ended");
     node.run(["apply"]).exits(0).says("removed /etc/docker/daemon.json");
@@ -110,12 +110,13 @@ fn an_exception_is_reported_before_its_end_and_taken_back_after_it() {
 #[test]
 fn an_exception_ends_though_its_file_is_broken() {
     let node = Node::new();
-    let until = Timestamp::now().checked_add(1.second()).unwrap();
+    let until = Timestamp::now().checked_add(2.seconds()).unwrap();
     node.declare(&format!("{LAB}until = {until}\n"));
     node.run(["apply"]).exits(0);
     node.declare("[[registry\n");
     node.run(["apply"]).exits(78);
-    sleep(Duration::from_millis(1100));
+    // The time is told in whole seconds, so an end is noticed within one.
+    sleep(Duration::from_millis(3100));
     node.run(["apply"]).exits(78);
     assert!(!node.has("etc/docker/daemon.json"));
 }
