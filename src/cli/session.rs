@@ -53,19 +53,12 @@ impl Session {
                 adopt: BTreeSet::new(),
                 acknowledged: BTreeSet::new(),
                 pin: PinChange::Keep,
-                now: now(),
+                now: Timestamp::now(),
             },
             json: output.json,
             paint: Paint { on: wants_colour(output) },
         })
     }
-}
-
-/// In whole seconds: what is said about time is for people, and the kernel tells when a process
-/// started no better.
-fn now() -> Timestamp {
-    let now = Timestamp::now();
-    Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
 
 fn open(directory: &Path) -> Result<NodeRoot, Failure> {
