@@ -107,6 +107,13 @@ impl Wanting<'_> {
                     );
                     self.conflict(place, name, message, "remove the link".into());
                 }
+                Some(Found::Symlink { to }) => {
+                    let message = format!(
+                        "`{path}` is a link to `{to}`, which is believed as well if it is there; if \
+                         not, docker fails every pull from this registry"
+                    );
+                    self.note(place, message);
+                }
                 _ => {
                     let host = place.path.file_name();
                     let message =

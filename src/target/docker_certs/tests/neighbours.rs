@@ -74,6 +74,18 @@ fn another_crt_is_believed_as_well() {
 }
 
 #[test]
+fn a_link_to_where_nobody_looked_is_told_with_both_its_consequences() {
+    let found = beside("x.crt", link("/usr/share/nobody/looked.pem"), "26.1.5");
+    assert_eq!(
+        notes(&found.notes),
+        [
+            "`/etc/docker/certs.d/a.corp:5000/x.crt` is a link to `/usr/share/nobody/looked.pem`, which \
+          is believed as well if it is there; if not, docker fails every pull from this registry"
+        ]
+    );
+}
+
+#[test]
 fn a_crt_that_is_no_file_fails_every_pull() {
     let why = |found: Found| {
         let found = beside("x.crt", found, "26.1.5");
