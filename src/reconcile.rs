@@ -43,7 +43,7 @@ pub struct Options {
     pub live: bool,
     pub overrides: Overrides,
     /// Directories of declarations beside the standard ones.
-    pub declarations: Vec<NodePath>,
+    pub declarations: Vec<dropin::Directory>,
     pub adopt: BTreeSet<RegistryHost>,
     pub acknowledged: BTreeSet<Loads>,
     pub pin: PinChange,

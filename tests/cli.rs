@@ -162,7 +162,6 @@ fn the_names_in_json_are_a_contract() {
         "conflicts",
         "notes",
         "drift",
-        "taken_over",
         "problems",
         "runtimes",
         "unmanaged",

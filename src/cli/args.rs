@@ -145,7 +145,8 @@ pub(super) struct NodeArgs {
     /// Work on the running host whose directories are mounted here, from inside a container
     #[arg(long, global = true, value_name = "DIR")]
     pub(super) host_root: Option<PathBuf>,
-    /// Also load declarations from this directory on the node, such as a mounted `ConfigMap`
+    /// Also load declarations from this directory, such as a mounted `ConfigMap`; with
+    /// --host-root it is one of the container, else one of the node
     #[arg(long, global = true, value_name = "DIR")]
     pub(super) declarations: Vec<String>,
     /// The docker version, where it cannot be told from the node's packages

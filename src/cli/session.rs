@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -14,6 +15,7 @@ use crate::node::detect::Overrides;
 use crate::node::root::NodeRoot;
 use crate::path::NodePath;
 use crate::reconcile::{Options, PinChange};
+use crate::source::dropin::Directory;
 
 #[derive(Debug)]
 pub(super) struct Session {
@@ -30,16 +32,6 @@ impl Session {
             (None, Some(host)) => (host.clone(), true),
             (None, None) => (PathBuf::from("/"), true),
         };
-        let mut declarations = Vec::new();
-        for directory in &node.declarations {
-            let path = NodePath::new(directory).map_err(|error| {
-                Failure::usage(
-                    format!("--declarations: {error}"),
-                    "name a directory on the node by its absolute path",
-                )
-            })?;
-            declarations.push(path);
-        }
         Ok(Self {
             root: open(&directory)?,
             options: Options {
@@ -49,7 +41,7 @@ impl Session {
                     containerd: node.containerd_version,
                     cri: node.cri,
                 },
-                declarations,
+                declarations: declarations(node)?,
                 adopt: BTreeSet::new(),
                 acknowledged: BTreeSet::new(),
                 pin: PinChange::Keep,
@@ -59,6 +51,22 @@ impl Session {
             paint: Paint { on: wants_colour(output) },
         })
     }
+}
+
+/// With `--host-root` they are mounted into the container beside the node, and not on the node.
+fn declarations(node: &NodeArgs) -> Result<Vec<Directory>, Failure> {
+    let outside = match &node.host_root {
+        Some(_) if !node.declarations.is_empty() => Some(Arc::new(open(Path::new("/"))?)),
+        _ => None,
+    };
+    let directory = |path: &String| match NodePath::new(path) {
+        Ok(path) => Ok(Directory { path, outside: outside.clone() }),
+        Err(error) => Err(Failure::usage(
+            format!("--declarations: {error}"),
+            "name the directory by its absolute path",
+        )),
+    };
+    node.declarations.iter().map(directory).collect()
 }
 
 fn open(directory: &Path) -> Result<NodeRoot, Failure> {

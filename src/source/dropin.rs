@@ -5,15 +5,21 @@
 //! ConfigMap, mask nothing. All files together are sorted by name, whatever directory
 //! they are in, and of two that declare a host the later one wins.
 //!
+//! A program in a container that has the node mounted finds those further directories in its own
+//! tree, and its messages say so: `container:/config/a.toml`.
+//!
 //! What cannot be read is never taken for what is not there: a directory behind a link to a volume
 //! that is not mounted yet would otherwise withdraw every registry at boot.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::node::root::NodeRoot;
 use crate::path::NodePath;
 use crate::trust::certificate_cache::CertificateCache;
-use crate::trust::declaration::{Declarations, Draft};
+use crate::trust::declaration::{Declarations, Draft, Loaded};
 use crate::trust::desired::DesiredState;
 use crate::trust::findings::{Findings, Place};
 use crate::trust::policy::Policy;
@@ -24,13 +30,14 @@ mod directory;
 mod exposure;
 mod files;
 mod policy;
+mod tree;
 
 #[cfg(test)]
 mod tests;
 
 use directory::Candidate;
-use exposure::Exposure;
 use files::References;
+use tree::Tree;
 
 pub use policy::read_policy;
 
@@ -41,6 +48,20 @@ const DIRECTORIES: [&str; 3] =
 /// A ConfigMap is swapped at once, but it is read file by file; this often the reading is repeated
 /// when a swap came between.
 const ATTEMPTS: usize = 5;
+
+/// A directory of declarations that somebody named, beside the standard ones.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    pub path: NodePath,
+    /// The tree it is in, if that is not the node's.
+    pub outside: Option<Arc<NodeRoot>>,
+}
+
+impl From<NodePath> for Directory {
+    fn from(path: NodePath) -> Self {
+        Self { path, outside: None }
+    }
+}
 
 /// What the node's own files say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,40 +78,43 @@ impl Sources {
 }
 
 /// Reads everything beneath `root`; `extra` are further directories with declarations.
-pub fn read(root: &NodeRoot, extra: &[NodePath], now: Timestamp) -> Sources {
+pub fn read(root: &NodeRoot, extra: &[Directory], now: Timestamp) -> Sources {
     Sources { desired: read_declarations(root, extra, now), policy: read_policy(root) }
 }
 
 /// The declarations of the usual directories and of `extra`.
-pub fn read_declarations(root: &NodeRoot, extra: &[NodePath], now: Timestamp) -> DesiredState {
+pub fn read_declarations(root: &NodeRoot, extra: &[Directory], now: Timestamp) -> DesiredState {
     let directories: Vec<NodePath> =
         DIRECTORIES.iter().map(|path| NodePath::constant(path)).collect();
-    steadily(root, &|| directory::scan(root, &directories, extra), now)
+    steadily(&|| directory::scan(Tree::node(root), &directories, extra), now)
 }
 
 /// The declarations of one directory, or of one file whatever it is called.
 pub fn read_path(root: &NodeRoot, path: &NodePath, now: Timestamp) -> DesiredState {
     let is_directory = matches!(root.directory(path), Ok(Some(_)));
+    let directory = [Directory::from(path.clone())];
     let scan = || {
         if is_directory {
-            directory::scan(root, &[], std::slice::from_ref(path))
+            directory::scan(Tree::node(root), &[], &directory)
         } else {
-            directory::Scan::of_file(path)
+            directory::Scan::of_file(Tree::node(root), path)
         }
     };
-    steadily(root, &scan, now)
+    steadily(&scan, now)
 }
 
 /// Repeats the reading until no directory was swapped meanwhile, so that a declaration and its
 /// certificate are of the same age.
-fn steadily(root: &NodeRoot, scan: &dyn Fn() -> directory::Scan, now: Timestamp) -> DesiredState {
+fn steadily<'r>(scan: &dyn Fn() -> directory::Scan<'r>, now: Timestamp) -> DesiredState {
     let mut attempt = 1;
     loop {
         let scan = scan();
-        let files = Reading { root, exposure: Exposure::of(root) }.read(&scan.candidates, now);
-        let swapped: Vec<&NodePath> = scan.swapped(root).collect();
+        let files = read_files(&scan.candidates, now);
+        let swapped: Vec<_> = scan.swapped().collect();
         if swapped.is_empty() || attempt == ATTEMPTS {
-            let unsteady = swapped.into_iter().map(|path| broken(path, "changes all the time"));
+            let unsteady = swapped
+                .into_iter()
+                .map(|(tree, path)| tree.named(broken(path, "changes all the time")));
             let files = unsteady.chain(scan.problems.iter().cloned()).chain(files).collect();
             return DesiredState::merge(files, now);
         }
@@ -98,43 +122,54 @@ fn steadily(root: &NodeRoot, scan: &dyn Fn() -> directory::Scan, now: Timestamp)
     }
 }
 
-struct Reading<'a> {
-    root: &'a NodeRoot,
-    exposure: Exposure,
+fn read_files(candidates: &[Candidate<'_>], now: Timestamp) -> Vec<Declarations> {
+    let drafts: Vec<_> = candidates.iter().map(|candidate| (candidate, draft(candidate))).collect();
+    let (loaded, mut files) = load(&drafts);
+    let mut certificates = CertificateCache::new(now);
+    let nothing = Loaded::new();
+    for (candidate, draft) in drafts {
+        let Candidate { tree, path, .. } = candidate;
+        let loaded = loaded.get(&tree.is_outside).unwrap_or(&nothing);
+        let mut file =
+            draft.map_or_else(|broken| broken, |draft| draft.complete(loaded, &mut certificates));
+        file.problems.extend(tree.exposure.warning(tree.root, path));
+        if file.broken {
+            files.extend(candidate.masked.iter().map(masked_by_broken));
+        }
+        files.push(tree.named(file));
+    }
+    files
 }
 
-impl Reading<'_> {
-    fn read(&self, candidates: &[Candidate], now: Timestamp) -> Vec<Declarations> {
-        let drafts: Vec<_> =
-            candidates.iter().map(|candidate| (candidate, self.draft(candidate))).collect();
-        let mut references = References::default();
-        for draft in drafts.iter().filter_map(|(_, draft)| draft.as_ref().ok()) {
-            references.add(draft.references());
-        }
-        let (loaded, mut files) = references.load(self.root, self.exposure);
-        let mut certificates = CertificateCache::new(now);
-        for (candidate, draft) in drafts {
-            let mut file = draft
-                .map_or_else(|broken| broken, |draft| draft.complete(&loaded, &mut certificates));
-            file.problems.extend(self.exposure.warning(self.root, &candidate.path));
-            if file.broken {
-                files.extend(candidate.masked.iter().map(masked_by_broken));
-            }
-            files.push(file);
-        }
-        files
+/// What the drafts refer to, each file of each tree once. A path means another file in each.
+fn load(
+    drafts: &[(&Candidate<'_>, Result<Draft, Declarations>)],
+) -> (BTreeMap<bool, Loaded>, Vec<Declarations>) {
+    let mut references: BTreeMap<bool, (Tree<'_>, References)> = BTreeMap::new();
+    for (candidate, draft) in drafts {
+        let Ok(draft) = draft else { continue };
+        let tree = candidate.tree;
+        let known = references.entry(tree.is_outside).or_insert((tree, References::default()));
+        known.1.add(draft.references());
     }
+    let (mut loaded, mut warnings) = (BTreeMap::new(), Vec::new());
+    for (is_outside, (tree, references)) in references {
+        let (contents, of_tree) = references.load(tree);
+        loaded.insert(is_outside, contents);
+        warnings.extend(of_tree);
+    }
+    (loaded, warnings)
+}
 
-    fn draft(&self, candidate: &Candidate) -> Result<Draft, Declarations> {
-        let path = &candidate.path;
-        if candidate.is_mask {
-            return Err(Declarations { file: path.to_string(), ..Declarations::default() });
-        }
-        match self.root.read(path) {
-            Ok(Some(bytes)) => Draft::parse(as_text(&bytes, path)?, path),
-            Ok(None) => Err(broken(path, "is not there, or is a link to nothing")),
-            Err(error) => Err(broken(path, &format!("cannot be read: {}", error.reason()))),
-        }
+fn draft(candidate: &Candidate<'_>) -> Result<Draft, Declarations> {
+    let path = &candidate.path;
+    if candidate.is_mask {
+        return Err(Declarations { file: path.to_string(), ..Declarations::default() });
+    }
+    match candidate.tree.root.read(path) {
+        Ok(Some(bytes)) => Draft::parse(as_text(&bytes, path)?, path),
+        Ok(None) => Err(broken(path, "is not there, or is a link to nothing")),
+        Err(error) => Err(broken(path, &format!("cannot be read: {}", error.reason()))),
     }
 }
 

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::exposure::Exposure;
-use super::{broken, files};
-use crate::node::root::{Listing, NodeRoot};
+use super::{Directory, Tree, broken, files};
+use crate::node::root::Listing;
 use crate::observed::Found;
 use crate::path::NodePath;
 use crate::trust::declaration::Declarations;
@@ -15,7 +14,8 @@ const SWAPPED: &str = "..data";
 
 /// A file that counts, and those of its name that therefore do not.
 #[derive(Debug)]
-pub(super) struct Candidate {
+pub(super) struct Candidate<'r> {
+    pub(super) tree: Tree<'r>,
     pub(super) path: NodePath,
     pub(super) masked: Vec<NodePath>,
     /// A link to `/dev/null`.
@@ -23,50 +23,54 @@ pub(super) struct Candidate {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Scan {
+pub(super) struct Scan<'r> {
     /// By name, then from the weakest directory to the strongest.
-    pub(super) candidates: Vec<Candidate>,
+    pub(super) candidates: Vec<Candidate<'r>>,
     /// Of the directories themselves.
     pub(super) problems: Vec<Declarations>,
     /// What each directory was, where it is one that is swapped.
-    versions: BTreeMap<NodePath, String>,
+    versions: Vec<(Tree<'r>, NodePath, String)>,
 }
 
-impl Scan {
-    pub(super) fn of_file(path: &NodePath) -> Self {
-        let candidate = Candidate { path: path.clone(), masked: Vec::new(), is_mask: false };
+impl<'r> Scan<'r> {
+    pub(super) fn of_file(tree: Tree<'r>, path: &NodePath) -> Self {
+        let candidate = Candidate { tree, path: path.clone(), masked: Vec::new(), is_mask: false };
         Self { candidates: vec![candidate], ..Self::default() }
     }
 
     /// The directories that are no longer what they were.
-    pub(super) fn swapped<'a>(&'a self, root: &'a NodeRoot) -> impl Iterator<Item = &'a NodePath> {
-        let same = |(path, was): &(&NodePath, &String)| version(root, path).as_ref() == Some(*was);
-        self.versions.iter().filter(move |one| !same(one)).map(|(path, _)| path)
+    pub(super) fn swapped(&self) -> impl Iterator<Item = (Tree<'r>, &NodePath)> {
+        let is_same = |(tree, path, was): &&(Tree<'_>, NodePath, String)| {
+            version(*tree, path).as_ref() == Some(was)
+        };
+        self.versions.iter().filter(move |one| !is_same(one)).map(|(tree, path, _)| (*tree, path))
     }
 
     /// The names of the declarations in a directory.
-    fn list(&mut self, root: &NodeRoot, directory: &NodePath) -> Option<Vec<String>> {
+    fn list(&mut self, tree: Tree<'r>, directory: &NodePath) -> Option<Vec<String>> {
         // Before the names are read, or a swap in between would go unnoticed.
-        let version = version(root, directory);
-        match root.listing(directory) {
+        let version = version(tree, directory);
+        match tree.root.listing(directory) {
             Ok(Some(Listing { mut names, not_utf8 })) => {
                 if let Some(version) = version {
-                    self.versions.insert(directory.clone(), version);
-                } else if let Some(warning) = Exposure::of(root).warning(root, directory) {
+                    self.versions.push((tree, directory.clone(), version));
+                } else if let Some(warning) = tree.exposure.warning(tree.root, directory) {
                     let (file, problems) = (directory.to_string(), vec![warning]);
-                    self.problems.push(Declarations { file, problems, ..Declarations::default() });
+                    let warnings = Declarations { file, problems, ..Declarations::default() };
+                    self.problems.push(tree.named(warnings));
                 }
-                self.problems.extend(unnameable(directory, &not_utf8));
+                let unnameable = unnameable(directory, &not_utf8);
+                self.problems.extend(unnameable.into_iter().map(|one| tree.named(one)));
                 names.retain(|name| !name.starts_with('.') && has_extension(name));
                 return Some(names);
             }
             Ok(None) => {
-                let fault = files::absence(root, directory).err()?;
-                self.problems.push(broken(directory, &fault));
+                let fault = files::absence(tree.root, directory).err()?;
+                self.problems.push(tree.named(broken(directory, &fault)));
             }
             Err(error) => {
                 let message = format!("cannot be listed: {}", error.reason());
-                self.problems.push(broken(directory, &message));
+                self.problems.push(tree.named(broken(directory, &message)));
             }
         }
         None
@@ -89,8 +93,8 @@ fn has_extension(name: &str) -> bool {
     name.strip_suffix(".toml").is_some_and(|stem| !stem.is_empty())
 }
 
-fn version(root: &NodeRoot, directory: &NodePath) -> Option<String> {
-    match root.look(&directory.join(SWAPPED)) {
+fn version(tree: Tree<'_>, directory: &NodePath) -> Option<String> {
+    match tree.root.look(&directory.join(SWAPPED)) {
         Ok(Some(Found::Symlink { to })) => Some(to),
         _ => None,
     }
@@ -98,35 +102,37 @@ fn version(root: &NodeRoot, directory: &NodePath) -> Option<String> {
 
 /// Lists `standard`, in which a file masks those of its name in the directories before, and
 /// `extra`, which are there because somebody said so: one that is not is a problem.
-pub(super) fn scan(root: &NodeRoot, standard: &[NodePath], extra: &[NodePath]) -> Scan {
+pub(super) fn scan<'r>(node: Tree<'r>, standard: &[NodePath], extra: &'r [Directory]) -> Scan<'r> {
     let mut scan = Scan::default();
-    let mut by_name: BTreeMap<(String, usize), Candidate> = BTreeMap::new();
+    let mut by_name: BTreeMap<(String, usize), Candidate<'r>> = BTreeMap::new();
     for directory in standard {
-        for name in scan.list(root, directory).unwrap_or_default() {
+        for name in scan.list(node, directory).unwrap_or_default() {
             let path = directory.join(&name);
             let weaker = by_name.remove(&(name.clone(), 0));
             let masked =
                 weaker.into_iter().flat_map(|one| one.masked.into_iter().chain([one.path]));
-            let candidate =
-                Candidate { masked: masked.collect(), is_mask: is_mask(root, &path), path };
+            let is_mask = is_mask(node, &path);
+            let candidate = Candidate { tree: node, masked: masked.collect(), is_mask, path };
             by_name.insert((name, 0), candidate);
         }
     }
-    for (rank, directory) in (1..).zip(extra) {
+    for (rank, Directory { path: directory, outside }) in (1..).zip(extra) {
+        let tree = outside.as_deref().map_or(node, Tree::outside);
         let problems = scan.problems.len();
-        let names = scan.list(root, directory);
+        let names = scan.list(tree, directory);
         if names.is_none() && scan.problems.len() == problems {
-            scan.problems.push(broken(directory, "is not there"));
+            scan.problems.push(tree.named(broken(directory, "is not there")));
         }
         for name in names.unwrap_or_default() {
             let path = directory.join(&name);
-            by_name.insert((name, rank), Candidate { path, masked: Vec::new(), is_mask: false });
+            let candidate = Candidate { tree, path, masked: Vec::new(), is_mask: false };
+            by_name.insert((name, rank), candidate);
         }
     }
     scan.candidates = by_name.into_values().collect();
     scan
 }
 
-fn is_mask(root: &NodeRoot, path: &NodePath) -> bool {
-    matches!(root.look(path), Ok(Some(Found::Symlink { to })) if to == "/dev/null")
+fn is_mask(tree: Tree<'_>, path: &NodePath) -> bool {
+    matches!(tree.root.look(path), Ok(Some(Found::Symlink { to })) if to == "/dev/null")
 }

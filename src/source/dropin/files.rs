@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::exposure::Exposure;
+use super::Tree;
 use crate::content::Content;
 use crate::node::root::NodeRoot;
 use crate::path::NodePath;
@@ -20,17 +20,18 @@ impl References {
     }
 
     /// Reads every file, and reports those that others could change.
-    pub(super) fn load(self, root: &NodeRoot, exposure: Exposure) -> (Loaded, Vec<Declarations>) {
+    pub(super) fn load(self, tree: Tree<'_>) -> (Loaded, Vec<Declarations>) {
         let mut warnings = Vec::new();
         for path in self.0.keys() {
-            let problems: Vec<_> = exposure.warning(root, path).into_iter().collect();
+            let problems: Vec<_> = tree.exposure.warning(tree.root, path).into_iter().collect();
             if !problems.is_empty() {
                 let file = path.to_string();
-                warnings.push(Declarations { file, problems, ..Declarations::default() });
+                let warning = Declarations { file, problems, ..Declarations::default() };
+                warnings.push(tree.named(warning));
             }
         }
         let load = |(path, holds)| {
-            let content = load(root, &path, holds);
+            let content = load(tree.root, &path, holds);
             (path, content)
         };
         (self.0.into_iter().map(load).collect(), warnings)

@@ -13,6 +13,8 @@ use crate::trust::host::RegistryHost;
 use crate::trust::policy::RestartLimit;
 use crate::trust::problem::Severity;
 
+mod outside;
+
 const USR: &str = "usr/lib/regtrust/registries.d";
 const RUN: &str = "run/regtrust/registries.d";
 const ETC: &str = "etc/regtrust/registries.d";
@@ -55,7 +57,8 @@ impl Tree {
     }
 
     fn read(&self, extra: &[NodePath]) -> DesiredState {
-        read_declarations(&self.root(), extra, now())
+        let extra: Vec<Directory> = extra.iter().cloned().map(Directory::from).collect();
+        read_declarations(&self.root(), &extra, now())
     }
 }
 
@@ -174,19 +177,19 @@ fn a_swap_while_reading_starts_the_reading_anew() {
     config_map(&tree, "1", CA);
     tree.link("mnt/cm/x.toml", "..data/x.toml");
     tree.link("mnt/cm/ca.pem", "..data/ca.pem");
-    let (root, directory) = (tree.root(), node_path!("mnt/cm"));
+    let (root, directory) = (tree.root(), [Directory::from(node_path!("mnt/cm"))]);
     let scans = std::cell::Cell::new(0);
     let scan = |swaps: u32| {
-        let scan = directory::scan(&root, &[], std::slice::from_ref(&directory));
+        let scan = directory::scan(super::tree::Tree::node(&root), &[], &directory);
         scans.set(scans.get() + 1);
         if scans.get() <= swaps {
             config_map(&tree, &format!("v{}", scans.get()), OTHER_CA);
         }
         scan
     };
-    let state = steadily(&root, &|| scan(1), now());
+    let state = steadily(&|| scan(1), now());
     assert_eq!((scans.get(), messages(&state)), (2, vec![]));
-    let state = steadily(&root, &|| scan(u32::MAX), now());
+    let state = steadily(&|| scan(u32::MAX), now());
     assert_eq!(state.broken_files, ["/mnt/cm".to_owned()].into(), "it never comes to rest");
 }
 
