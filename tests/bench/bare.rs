@@ -1,0 +1,38 @@
+//! The least that any program would have to do with the same files: what regtrust is held against.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::tree::Managed;
+
+/// Opens, reads and closes each file.
+pub(crate) fn read(root: &Path, files: &[Managed]) -> Duration {
+    let paths: Vec<_> = files.iter().map(|file| root.join(&file.path)).collect();
+    let start = Instant::now();
+    let read: usize = paths.iter().map(|path| fs::read(path).expect("read").len()).sum();
+    let took = start.elapsed();
+    let expected: usize = files.iter().map(|file| file.bytes.len()).sum();
+    assert_eq!(read, expected, "the bare read sees other files than regtrust");
+    took
+}
+
+/// Writes each file under another name, syncs it, renames it, and syncs its directory: what keeps
+/// one file safe, once for each. Directories are made on the way.
+pub(crate) fn write(root: &Path, files: &[Managed]) -> Duration {
+    let targets: Vec<_> = files.iter().map(|file| (root.join(&file.path), &file.bytes)).collect();
+    let start = Instant::now();
+    for (path, bytes) in targets {
+        let directory = path.parent().expect("a file lies in a directory");
+        fs::create_dir_all(directory).expect("make a directory");
+        let staged = directory.join(".staged");
+        let mut file = File::create(&staged).expect("create");
+        file.write_all(bytes).expect("write");
+        file.sync_all().expect("sync a file");
+        fs::rename(&staged, &path).expect("rename");
+        let directory = File::open(directory).expect("open a directory");
+        directory.sync_all().expect("sync a directory");
+    }
+    start.elapsed()
+}

@@ -1,0 +1,173 @@
+//! One case, measured: applies and looks of regtrust and the bare calls, by turns.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::resource::{UsageWho, getrusage};
+use tempfile::TempDir;
+
+use super::bare;
+use super::tree::{self, Authorities, Managed};
+
+/// Tells this program to be the parent of one regtrust.
+pub(crate) const RUN: &str = "--run-one";
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Case {
+    pub(crate) registries: usize,
+    pub(crate) authorities: Authorities,
+    /// How often a new tree is applied to.
+    pub(crate) applies: usize,
+    /// How often a tree is applied to on which nothing is left to do.
+    pub(crate) looks: usize,
+}
+
+/// regtrust and the bare calls, measured one right after the other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pair {
+    pub(crate) regtrust: Duration,
+    pub(crate) bare: Duration,
+}
+
+impl Pair {
+    pub(crate) fn ratio(&self) -> f64 {
+        self.regtrust.as_secs_f64() / self.bare.as_secs_f64()
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Figures {
+    /// On the node because of regtrust.
+    pub(crate) files: usize,
+    pub(crate) applies: Vec<Pair>,
+    pub(crate) looks: Vec<Pair>,
+    /// The peaks of resident memory, in KiB.
+    pub(crate) apply_memory: u64,
+    pub(crate) look_memory: u64,
+}
+
+impl Figures {
+    pub(crate) fn measure(case: &Case, directory: &Path) -> Self {
+        let scratch = TempDir::new_in(directory).expect("make a scratch directory");
+        let tree = scratch.path().join("tree");
+        tree::make(&tree, case.registries, case.authorities);
+        settle();
+        let first = One::run(&tree);
+        let managed = tree::managed(&tree);
+        assert!(managed.len() > case.registries, "the first apply wrote too little");
+        let mut figures = Self {
+            files: managed.len(),
+            applies: Vec::new(),
+            looks: Vec::new(),
+            apply_memory: first.memory,
+            look_memory: 0,
+        };
+        figures.apply(case, scratch.path(), &managed, first.took);
+        figures.look(case, &tree, &managed);
+        figures
+    }
+
+    /// The first apply was made already; the bare calls go first every second time.
+    fn apply(&mut self, case: &Case, scratch: &Path, managed: &[Managed], first: Duration) {
+        let write = || {
+            let target = scratch.join("bare");
+            fs::create_dir(&target).expect("make a directory");
+            settle();
+            let took = bare::write(&target, managed);
+            fs::remove_dir_all(target).expect("clear a tree away");
+            took
+        };
+        self.applies.push(Pair { regtrust: first, bare: write() });
+        let apply = || {
+            let tree = scratch.join("another");
+            tree::make(&tree, case.registries, case.authorities);
+            settle();
+            let took = One::run(&tree).took;
+            fs::remove_dir_all(tree).expect("clear a tree away");
+            took
+        };
+        for turn in 1..case.applies {
+            self.applies.push(by_turns(turn, apply, write));
+        }
+    }
+
+    fn look(&mut self, case: &Case, tree: &Path, managed: &[Managed]) {
+        settle();
+        let before = stamps(tree, managed);
+        // Once for the caches.
+        self.look_memory = One::run(tree).memory;
+        let look = || One::run(tree).took;
+        let read = || bare::read(tree, managed);
+        for turn in 0..case.looks {
+            self.looks.push(by_turns(turn, look, read));
+        }
+        assert!(before == stamps(tree, managed), "an apply with nothing to do wrote a file");
+    }
+}
+
+fn by_turns(
+    turn: usize,
+    regtrust: impl FnOnce() -> Duration,
+    bare: impl FnOnce() -> Duration,
+) -> Pair {
+    if turn.is_multiple_of(2) {
+        let regtrust = regtrust();
+        Pair { regtrust, bare: bare() }
+    } else {
+        let bare = bare();
+        Pair { regtrust: regtrust(), bare }
+    }
+}
+
+/// Lets the disk come to rest, so that nobody pays for what was written before.
+fn settle() {
+    rustix::fs::sync();
+}
+
+/// When each file was last written, by inode: a file that was replaced has another one.
+fn stamps(tree: &Path, managed: &[Managed]) -> Vec<(u64, i64, i64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    let stamp = |file: &Managed| {
+        let of = fs::metadata(tree.join(&file.path)).expect("examine a file");
+        (of.ino(), of.mtime(), of.mtime_nsec())
+    };
+    managed.iter().map(stamp).collect()
+}
+
+/// One whole process.
+struct One {
+    took: Duration,
+    memory: u64,
+}
+
+impl One {
+    /// Through another process, because the kernel tells only the largest of all children's peaks.
+    fn run(tree: &Path) -> Self {
+        let this = std::env::current_exe().expect("find this program");
+        let output = Command::new(this)
+            .args([RUN, env!("CARGO_BIN_EXE_regtrust")])
+            .arg(tree)
+            .stderr(Stdio::inherit())
+            .output()
+            .expect("start this program");
+        assert!(output.status.success(), "regtrust apply: {}", output.status);
+        let text = String::from_utf8(output.stdout).expect("two numbers");
+        let mut numbers = text.split_whitespace().map(|number| number.parse().expect("a number"));
+        let mut next = || numbers.next().expect("two numbers");
+        Self { took: Duration::from_nanos(next()), memory: next() }
+    }
+}
+
+/// Runs one `regtrust apply` and prints its nanoseconds and its peak of memory in KiB.
+pub(crate) fn run(program: &str, tree: &str) -> ExitCode {
+    let mut command = Command::new(program);
+    command.args(["--root", tree, "apply"]).stdout(Stdio::null());
+    let start = Instant::now();
+    let status = command.status().expect("start regtrust");
+    let took = start.elapsed();
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("ask for the usage");
+    println!("{} {}", took.as_nanos(), usage.max_rss());
+    if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
