@@ -1,18 +1,24 @@
 //! Bytes of files, and which of them must never be seen.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 /// What a file holds. Cloning is cheap: one CA may stand in thousands of directories.
-#[derive(Clone, Eq)]
+#[derive(Clone)]
 pub enum Content {
-    Plain(Arc<[u8]>),
+    Plain(Arc<Plain>),
     /// Key material. It is wiped when the last clone goes, and its `Debug` says nothing.
     Secret(Arc<Zeroizing<Vec<u8>>>),
+}
+
+/// Bytes that anybody may see. Their digest is computed once for all clones.
+pub struct Plain {
+    bytes: Vec<u8>,
+    digest: OnceLock<Sha256Hex>,
 }
 
 /// The same bytes are the same content. Whether they are shown is no part of it: else a file whose
@@ -23,9 +29,16 @@ impl PartialEq for Content {
     }
 }
 
+impl Eq for Content {}
+
 impl Content {
     pub fn plain(bytes: impl AsRef<[u8]>) -> Self {
-        Self::Plain(bytes.as_ref().into())
+        Self::plain_from(bytes.as_ref().to_vec())
+    }
+
+    /// The same without a copy.
+    pub fn plain_from(bytes: Vec<u8>) -> Self {
+        Self::Plain(Arc::new(Plain { bytes, digest: OnceLock::new() }))
     }
 
     pub fn secret(bytes: Vec<u8>) -> Self {
@@ -34,7 +47,7 @@ impl Content {
 
     pub fn bytes(&self) -> &[u8] {
         match self {
-            Self::Plain(bytes) => bytes,
+            Self::Plain(plain) => &plain.bytes,
             Self::Secret(bytes) => bytes,
         }
     }
@@ -44,16 +57,25 @@ impl Content {
     }
 
     pub fn digest(&self) -> Sha256Hex {
-        Sha256Hex::of(self.bytes())
+        match self {
+            Self::Plain(plain) => *plain.digest.get_or_init(|| Sha256Hex::of(&plain.bytes)),
+            Self::Secret(bytes) => Sha256Hex::of(bytes),
+        }
     }
 }
 
 impl fmt::Debug for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Plain(bytes) => write!(f, "{:?}", String::from_utf8_lossy(bytes)),
+            Self::Plain(plain) => write!(f, "{plain:?}"),
             Self::Secret(bytes) => write!(f, "<{} secret bytes>", bytes.len()),
         }
+    }
+}
+
+impl fmt::Debug for Plain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", String::from_utf8_lossy(&self.bytes))
     }
 }
 
@@ -67,6 +89,16 @@ impl Sha256Hex {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// By hand, because there are three of these for each registry, and `{:02x}` takes its time.
+    fn digits(self) -> [u8; 64] {
+        let digit = |half: u8| if half < 10 { b'0' + half } else { b'a' + half - 10 };
+        let mut digits = [0; 64];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(self.0) {
+            pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+        }
+        digits
+    }
+
     /// The first 16 hexadecimal digits: enough to tell certificates apart in names and messages.
     pub fn short(&self) -> String {
         self.to_string().chars().take(16).collect()
@@ -75,7 +107,8 @@ impl Sha256Hex {
 
 impl fmt::Display for Sha256Hex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        let digits = self.digits();
+        f.pad(str::from_utf8(&digits).unwrap_or_default())
     }
 }
 
@@ -99,16 +132,15 @@ impl TryFrom<String> for Sha256Hex {
     type Error = DigestError;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let mut bytes = [0; 32];
-        if text.len() != 64 || !text.is_ascii() {
+        let digit = |digit: u8| char::from(digit).to_digit(16).and_then(|it| u8::try_from(it).ok());
+        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+        if pairs.len() != 32 || !rest.is_empty() {
             return Err(DigestError);
         }
-        for (byte, at) in bytes.iter_mut().zip((0..).step_by(2)) {
-            let digits = text.get(at..at + 2).ok_or(DigestError)?;
-            if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-                return Err(DigestError);
-            }
-            *byte = u8::from_str_radix(digits, 16).map_err(|_| DigestError)?;
+        let mut bytes = [0; 32];
+        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+            let (high, low) = digit(*high).zip(digit(*low)).ok_or(DigestError)?;
+            *byte = high << 4 | low;
         }
         Ok(Self(bytes))
     }

@@ -1,6 +1,6 @@
 //! What was seen on the node, as plain values. Pure: `node` fills them in.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::str::FromStr;
 
@@ -33,11 +33,14 @@ pub enum Found {
 }
 
 /// Everything that was read, by path.
+///
+/// Nobody goes through it in order, and it is asked dozens of times for each registry: among
+/// thousands of paths that begin alike, a tree compares for longer than a table hashes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Files {
-    pub found: BTreeMap<NodePath, Found>,
+    pub found: HashMap<NodePath, Found>,
     /// The names in a directory; absent when the directory is.
-    pub listings: BTreeMap<NodePath, BTreeSet<String>>,
+    pub listings: HashMap<NodePath, BTreeSet<String>>,
 }
 
 impl Files {

@@ -24,8 +24,9 @@ impl NodePath {
     /// Accepts `/etc/docker` and `etc/docker` alike; a trailing slash is dropped.
     pub fn new(path: &str) -> Result<Self, PathError> {
         let trimmed = path.trim_matches('/');
-        let plain = |part: &str| !part.is_empty() && part != "." && part != "..";
-        if trimmed.split('/').all(plain) && !trimmed.contains('\0') {
+        let plain = |part: &[u8]| !matches!(part, b"" | b"." | b"..");
+        let bytes = trimmed.as_bytes();
+        if bytes.split(|byte| *byte == b'/').all(plain) && !bytes.contains(&0) {
             Ok(Self(trimmed.into()))
         } else {
             Err(PathError { path: path.to_owned() })

@@ -66,18 +66,19 @@ pub fn generations_path() -> NodePath {
 }
 
 pub fn read_ledger(root: &NodeRoot) -> Result<Option<Stored<Ledger>>, StateError> {
-    read(root, &ledger_path(), ledger::FORMAT)
+    read(root, &ledger_path(), ledger::FORMAT, |ledger: &Ledger| ledger.format)
 }
 
 pub fn read_pin(root: &NodeRoot) -> Result<Option<Stored<Pin>>, StateError> {
-    read(root, &pin_path(), generation::FORMAT)
+    read(root, &pin_path(), generation::FORMAT, |pin: &Pin| pin.format)
 }
 
 pub fn read_generation(
     root: &NodeRoot,
     number: u64,
 ) -> Result<Option<Stored<Generation>>, StateError> {
-    read(root, &generation_path(number), generation::FORMAT)
+    let format = |generation: &Generation| generation.format;
+    read(root, &generation_path(number), generation::FORMAT, format)
 }
 
 /// The numbers of the generations that are kept, oldest first.
@@ -104,16 +105,19 @@ fn read<T: DeserializeOwned>(
     root: &NodeRoot,
     path: &NodePath,
     known: u32,
+    format: impl Fn(&T) -> u32,
 ) -> Result<Option<Stored<T>>, StateError> {
     let Some(bytes) = root.read(path)? else { return Ok(None) };
-    let damaged = |source| StateError::Damaged { path: path.clone(), source };
-    // The format first: a newer one may have fields that this version would call damage.
-    let Format { format } = serde_json::from_slice(&bytes).map_err(damaged)?;
-    if format > known {
-        return Err(StateError::Newer { path: path.clone(), found: format, known });
+    let newer = |found| StateError::Newer { path: path.clone(), found, known };
+    match serde_json::from_slice(&bytes) {
+        Ok(value) if format(&value) > known => Err(newer(format(&value))),
+        Ok(value) => Ok(Some(Stored { value, bytes })),
+        // A newer format may have fields that this version calls damage.
+        Err(source) => match serde_json::from_slice(&bytes) {
+            Ok(Format { format }) if format > known => Err(newer(format)),
+            _ => Err(StateError::Damaged { path: path.clone(), source }),
+        },
     }
-    let value = serde_json::from_slice(&bytes).map_err(damaged)?;
-    Ok(Some(Stored { value, bytes }))
 }
 
 #[derive(Deserialize)]

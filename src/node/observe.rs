@@ -3,11 +3,12 @@
 //! What cannot be read is [`Found::Unreadable`] at its path and concerns the items that need it; only
 //! what decides about the whole node is an error.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::os::fd::{AsFd as _, OwnedFd};
 
 use super::detect::{self, Detected, Overrides, detect};
 use super::root::{Listing, NodeRoot, RootError, list, look_in};
+use crate::content::Content;
 use crate::node_path;
 use crate::observed::{CaLayout, Files, Found, Observed};
 use crate::path::NodePath;
@@ -74,7 +75,7 @@ fn read<'a>(
     let mut roots = BTreeSet::from([docker, containerd]);
     roots.extend(detected.host_directories.iter().cloned());
 
-    let mut reader = Reader { root, files: Files::default() };
+    let mut reader = Reader { root, files: Files::default(), recent: Recent::default() };
     reader.look(&node_path!("etc/docker/daemon.json"));
     reader.look(&detect::containerd_config());
     let imports = detected.containerd.iter().flat_map(|containerd| &containerd.imports);
@@ -94,6 +95,30 @@ fn read<'a>(
 struct Reader<'a> {
     root: &'a NodeRoot,
     files: Files,
+    recent: Recent,
+}
+
+/// What was read last. Thousands of registries have few CAs, and one copy of each is enough.
+#[derive(Default)]
+struct Recent(VecDeque<Content>);
+
+impl Recent {
+    /// More would be compared for longer than a copy takes.
+    const MOST: usize = 16;
+
+    fn share(&mut self, found: &mut Found) {
+        let Found::File { content, .. } = found else { return };
+        // Key material is not kept for longer than it was read for.
+        if content.is_secret() {
+            return;
+        }
+        let known = self.0.iter().position(|known| known == content);
+        match known.and_then(|at| self.0.remove(at)) {
+            Some(known) => *content = known,
+            None => self.0.truncate(Self::MOST - 1),
+        }
+        self.0.push_front(content.clone());
+    }
 }
 
 impl Reader<'_> {
@@ -118,7 +143,8 @@ impl Reader<'_> {
     }
 
     fn insert(&mut self, path: NodePath, found: Option<Found>) {
-        if let Some(found) = found {
+        if let Some(mut found) = found {
+            self.recent.share(&mut found);
             self.files.found.insert(path, found);
         }
     }

@@ -29,9 +29,9 @@ pub(super) fn arrange(
         }
     }
     directories.extend(make.iter().cloned());
-    let needed: BTreeSet<NodePath> = kept.iter().flat_map(ancestors).collect();
-    let (ours, gone): (BTreeSet<_>, BTreeSet<_>) =
-        std::mem::take(directories).into_iter().partition(|directory| needed.contains(directory));
+    let needed = all_ancestors(kept);
+    let ours: BTreeSet<_> = directories.intersection(&needed).cloned().collect();
+    let gone: BTreeSet<_> = directories.difference(&needed).cloned().collect();
     // Without the units' own directories: those appear and vanish with their contents.
     let in_unit = |directory: &NodePath| units.contains_key(directory);
     let make_directories = make.iter().filter(|path| !in_unit(path)).cloned().collect();
@@ -47,6 +47,22 @@ pub(super) fn arrange(
 
 fn missing_parents(path: &NodePath, files: &Files) -> impl Iterator<Item = NodePath> {
     ancestors(path).into_iter().filter(|directory| files.get(directory).is_none())
+}
+
+/// Climbs level by level: thousands of files have few directories, and those have the same ones
+/// above them.
+fn all_ancestors(paths: &BTreeSet<NodePath>) -> BTreeSet<NodePath> {
+    let above = |level: &BTreeSet<NodePath>| -> BTreeSet<NodePath> {
+        level.iter().filter_map(NodePath::parent).collect()
+    };
+    let mut all = BTreeSet::new();
+    let mut level = above(paths);
+    while !level.is_empty() {
+        let next = above(&level);
+        all.append(&mut level);
+        level = next;
+    }
+    all
 }
 
 fn ancestors(path: &NodePath) -> Vec<NodePath> {

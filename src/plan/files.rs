@@ -48,6 +48,10 @@ fn obstacle(wanted: &WantedFile, files: &Files, ledger: &Ledger) -> Option<Confl
 }
 
 fn in_the_way(wanted: &WantedFile, files: &Files, ledger: &Ledger) -> Option<(String, String)> {
+    let found = files.get(&wanted.path);
+    if matches!(found, Some(Found::File { content, .. }) if *content == wanted.content) {
+        return None;
+    }
     if let Some(error) = files.hidden(&wanted.path) {
         return Some((format!("it cannot be read: {error}"), READABLE.to_owned()));
     }
@@ -55,8 +59,7 @@ fn in_the_way(wanted: &WantedFile, files: &Files, ledger: &Ledger) -> Option<(St
         return Some(problem);
     }
     let is_ours = ledger.files.contains_key(&wanted.path);
-    match files.get(&wanted.path)? {
-        Found::File { content, .. } if *content.bytes() == *wanted.content.bytes() => None,
+    match found? {
         Found::File { immutable: true, .. } => Some((
             "the file is immutable (chattr +i or +a), so it cannot be replaced".to_owned(),
             format!("chattr -i -a {}", wanted.path),
@@ -175,9 +178,13 @@ pub(super) fn settle(
 ) -> FileOutcome {
     let files = &situation.observed.files;
     let mut outcome = FileOutcome::default();
-    for (path, file) in wanted {
-        write(file, files, ledger.files.get(path), &mut outcome);
-    }
+    let written = wanted.iter().filter_map(|(path, file)| {
+        let owned = write(file, files, ledger.files.get(path), &mut outcome)?;
+        Some((path.clone(), owned))
+    });
+    // At once, out of what is in order already.
+    let owned = written.collect();
+    outcome.owned = owned;
     for (path, owned) in &ledger.files {
         if wanted.contains_key(path) {
             continue;
@@ -194,16 +201,20 @@ pub(super) fn settle(
     outcome
 }
 
-fn write(wanted: &WantedFile, files: &Files, owned: Option<&OwnedFile>, outcome: &mut FileOutcome) {
+/// Writes what differs, and returns what is ours of it then.
+fn write(
+    wanted: &WantedFile,
+    files: &Files,
+    owned: Option<&OwnedFile>,
+    outcome: &mut FileOutcome,
+) -> Option<OwnedFile> {
     let record =
         OwnedFile { target: wanted.target, sha256: wanted.content.digest(), mode: wanted.mode };
     if is_in_place(wanted, files, owned) {
         // Already there and not ours: left, and not taken.
-        outcome.owned.extend(owned.map(|_| (wanted.path.clone(), record)));
-        return;
+        return owned.map(|_| record);
     }
     outcome.drift.extend(drift_of(&wanted.path, owned, files));
-    outcome.owned.insert(wanted.path.clone(), record);
     outcome.edits.push(FileEdit {
         target: Some(wanted.target),
         path: wanted.path.clone(),
@@ -211,6 +222,7 @@ fn write(wanted: &WantedFile, files: &Files, owned: Option<&OwnedFile>, outcome:
         after: Some(wanted.content.clone()),
         mode: Some(wanted.mode),
     });
+    Some(record)
 }
 
 /// Whether nothing has to be written. The mode of somebody else's file is theirs.

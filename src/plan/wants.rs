@@ -133,7 +133,8 @@ impl AllWants {
     }
 
     fn expect(&mut self, entries: &[&Entry], on: Believer) {
-        self.items.extend(entries.iter().map(|entry| Item { host: entry.host.clone(), on }));
+        let item = |entry: &&Entry| Item { host: entry.host.clone(), on };
+        self.items.append(&mut entries.iter().map(item).collect());
     }
 
     /// Otherwise "nothing to do" would read as "it is trusted".

@@ -93,7 +93,12 @@ fn add(wants: &mut Wants, site: &Site<'_>, entry: &Entry) {
         }
         return;
     };
-    let Some(text) = text::render(entry.host.as_str(), &meaning.endpoints) else {
+    let host = entry.host.as_str();
+    let understood = |text: &String| {
+        // What is there from us in the same bytes was read back before it was written.
+        site.is_in_force_as(host, text) || text::means(text, host, &meaning.endpoints)
+    };
+    let Some(text) = text::render(host, &meaning.endpoints).filter(understood) else {
         wants.note(&item, "hosts.toml would be read as something else; please report this");
         wants.inexpressible.insert(item);
         return;

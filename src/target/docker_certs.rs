@@ -208,7 +208,8 @@ impl Wanting<'_> {
                  certificates for them",
             ),
             Cover::IfResolvedInto(ranges) => {
-                let message = resolves(host, ranges.iter().map(|(_, saying)| &*saying.value));
+                let message =
+                    resolves("this registry", ranges.iter().map(|(_, saying)| &*saying.value));
                 self.wants.note(item, message);
             }
         }

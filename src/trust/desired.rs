@@ -66,18 +66,20 @@ impl DesiredState {
         for (rank, file) in files.into_iter().enumerate() {
             state.add(file, rank, now, &mut claims);
         }
+        let mut entries = Vec::with_capacity(claims.len());
         for (host, claim) in claims {
             state.ended.remove(&host);
             match claim {
                 Claim::Entry(entry) => {
                     state.problems.extend(ends_soon(&entry, now));
-                    state.entries.insert(host, entry);
+                    entries.push((host, entry));
                 }
                 Claim::Unusable(unusable) => {
                     state.unusable.insert(host, unusable);
                 }
             }
         }
+        state.entries = entries.into_iter().collect();
         state
     }
 

@@ -59,11 +59,15 @@ pub fn effective(
     pin: Option<&Earlier>,
     now: Timestamp,
 ) -> Effective {
-    let mut effective = Effective::default();
-    for (host, entry) in &desired.entries {
+    let judged = desired.entries.iter().map(|(host, entry)| {
         let (standing, chosen) = choose(host, entry, policy, in_force, pin, now);
-        effective.admit(host, standing, chosen);
-    }
+        ((host.clone(), standing), chosen.map(|entry| (host.clone(), entry)))
+    });
+    let (standing, chosen): (Vec<_>, Vec<_>) = judged.unzip();
+    let mut effective = Effective {
+        entries: chosen.into_iter().flatten().collect(),
+        standing: standing.into_iter().collect(),
+    };
     for (host, ended) in &desired.ended {
         let until = ended.until.unwrap_or(now);
         effective.admit(host, Standing::Ended(until), None);

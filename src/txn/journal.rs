@@ -237,7 +237,7 @@ impl fmt::Debug for Journal {
 fn keep(content: &Content) -> Kept {
     match content {
         Content::Secret(_) => Kept::Blob,
-        Content::Plain(bytes) => Kept::Base64(STANDARD.encode(bytes)),
+        Content::Plain(_) => Kept::Base64(STANDARD.encode(content.bytes())),
     }
 }
 

@@ -285,7 +285,7 @@ fn must_be_secret(path: &NodePath, content: &Content) -> bool {
 fn concealed(content: &Content) -> Content {
     match content {
         Content::Secret(_) => content.clone(),
-        Content::Plain(bytes) => Content::secret(bytes.to_vec()),
+        Content::Plain(_) => Content::secret(content.bytes().to_vec()),
     }
 }
 

@@ -3,16 +3,17 @@
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
+use super::measure::Took;
 use super::tree::Managed;
 
 /// Opens, reads and closes each file.
-pub(crate) fn read(root: &Path, files: &[Managed]) -> Duration {
+pub(crate) fn read(root: &Path, files: &[Managed]) -> Took {
     let paths: Vec<_> = files.iter().map(|file| root.join(&file.path)).collect();
-    let start = Instant::now();
-    let read: usize = paths.iter().map(|path| fs::read(path).expect("read").len()).sum();
-    let took = start.elapsed();
+    let mut read = 0;
+    let took = Took::of(|| {
+        read = paths.iter().map(|path| fs::read(path).expect("read").len()).sum();
+    });
     let expected: usize = files.iter().map(|file| file.bytes.len()).sum();
     assert_eq!(read, expected, "the bare read sees other files than regtrust");
     took
@@ -20,19 +21,18 @@ pub(crate) fn read(root: &Path, files: &[Managed]) -> Duration {
 
 /// Writes each file under another name, syncs it, renames it, and syncs its directory: what keeps
 /// one file safe, once for each. Directories are made on the way.
-pub(crate) fn write(root: &Path, files: &[Managed]) -> Duration {
+pub(crate) fn write(root: &Path, files: &[Managed]) -> Took {
     let targets: Vec<_> = files.iter().map(|file| (root.join(&file.path), &file.bytes)).collect();
-    let start = Instant::now();
-    for (path, bytes) in targets {
-        let directory = path.parent().expect("a file lies in a directory");
-        fs::create_dir_all(directory).expect("make a directory");
-        let staged = directory.join(".staged");
-        let mut file = File::create(&staged).expect("create");
-        file.write_all(bytes).expect("write");
-        file.sync_all().expect("sync a file");
-        fs::rename(&staged, &path).expect("rename");
-        let directory = File::open(directory).expect("open a directory");
-        directory.sync_all().expect("sync a directory");
-    }
-    start.elapsed()
+    Took::of(|| targets.iter().for_each(|(path, bytes)| replace(path, bytes)))
+}
+
+fn replace(path: &Path, bytes: &[u8]) {
+    let directory = path.parent().expect("a file lies in a directory");
+    fs::create_dir_all(directory).expect("make a directory");
+    let staged = directory.join(".staged");
+    let mut file = File::create(&staged).expect("create");
+    file.write_all(bytes).expect("write");
+    file.sync_all().expect("sync a file");
+    fs::rename(&staged, path).expect("rename");
+    File::open(directory).expect("open").sync_all().expect("sync a directory");
 }

@@ -6,6 +6,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike as _;
 use tempfile::TempDir;
 
 use super::bare;
@@ -24,17 +25,34 @@ pub(crate) struct Case {
     pub(crate) looks: usize,
 }
 
+/// What something took.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Took {
+    pub(crate) elapsed: Duration,
+    /// In the program and in the kernel for it: other programs' work is not in it.
+    pub(crate) processor: Duration,
+}
+
+impl Took {
+    pub(crate) fn of(work: impl FnOnce()) -> Self {
+        let (start, before) = (Instant::now(), processor(UsageWho::RUSAGE_SELF));
+        work();
+        let elapsed = start.elapsed();
+        Self { elapsed, processor: processor(UsageWho::RUSAGE_SELF) - before }
+    }
+}
+
+fn processor(who: UsageWho) -> Duration {
+    let usage = getrusage(who).expect("ask for the usage");
+    let time = usage.user_time() + usage.system_time();
+    Duration::from_micros(time.num_microseconds().try_into().expect("time goes forward"))
+}
+
 /// regtrust and the bare calls, measured one right after the other.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pair {
-    pub(crate) regtrust: Duration,
-    pub(crate) bare: Duration,
-}
-
-impl Pair {
-    pub(crate) fn ratio(&self) -> f64 {
-        self.regtrust.as_secs_f64() / self.bare.as_secs_f64()
-    }
+    pub(crate) regtrust: Took,
+    pub(crate) bare: Took,
 }
 
 #[derive(Debug)]
@@ -70,7 +88,7 @@ impl Figures {
     }
 
     /// The first apply was made already; the bare calls go first every second time.
-    fn apply(&mut self, case: &Case, scratch: &Path, managed: &[Managed], first: Duration) {
+    fn apply(&mut self, case: &Case, scratch: &Path, managed: &[Managed], first: Took) {
         let write = || {
             let target = scratch.join("bare");
             fs::create_dir(&target).expect("make a directory");
@@ -107,11 +125,7 @@ impl Figures {
     }
 }
 
-fn by_turns(
-    turn: usize,
-    regtrust: impl FnOnce() -> Duration,
-    bare: impl FnOnce() -> Duration,
-) -> Pair {
+fn by_turns(turn: usize, regtrust: impl FnOnce() -> Took, bare: impl FnOnce() -> Took) -> Pair {
     if turn.is_multiple_of(2) {
         let regtrust = regtrust();
         Pair { regtrust, bare: bare() }
@@ -138,7 +152,7 @@ fn stamps(tree: &Path, managed: &[Managed]) -> Vec<(u64, i64, i64)> {
 
 /// One whole process.
 struct One {
-    took: Duration,
+    took: Took,
     memory: u64,
 }
 
@@ -153,21 +167,25 @@ impl One {
             .output()
             .expect("start this program");
         assert!(output.status.success(), "regtrust apply: {}", output.status);
-        let text = String::from_utf8(output.stdout).expect("two numbers");
+        let text = String::from_utf8(output.stdout).expect("three numbers");
         let mut numbers = text.split_whitespace().map(|number| number.parse().expect("a number"));
-        let mut next = || numbers.next().expect("two numbers");
-        Self { took: Duration::from_nanos(next()), memory: next() }
+        let mut next = || numbers.next().expect("three numbers");
+        let mut time = || Duration::from_nanos(next());
+        let took = Took { elapsed: time(), processor: time() };
+        Self { took, memory: next() }
     }
 }
 
-/// Runs one `regtrust apply` and prints its nanoseconds and its peak of memory in KiB.
+/// Runs one `regtrust apply` and prints its nanoseconds, those of a processor, and its peak of memory
+/// in KiB.
 pub(crate) fn run(program: &str, tree: &str) -> ExitCode {
     let mut command = Command::new(program);
     command.args(["--root", tree, "apply"]).stdout(Stdio::null());
     let start = Instant::now();
     let status = command.status().expect("start regtrust");
-    let took = start.elapsed();
-    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("ask for the usage");
-    println!("{} {}", took.as_nanos(), usage.max_rss());
+    let elapsed = start.elapsed();
+    let children = UsageWho::RUSAGE_CHILDREN;
+    let memory = getrusage(children).expect("ask for the usage").max_rss();
+    println!("{} {} {memory}", elapsed.as_nanos(), processor(children).as_nanos());
     if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

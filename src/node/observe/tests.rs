@@ -1,6 +1,6 @@
 #![expect(clippy::disallowed_methods, reason = "makes trees to read")]
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
@@ -61,11 +61,11 @@ fn link(to: &str) -> Found {
     Found::Symlink { to: to.to_owned() }
 }
 
-fn found<const N: usize>(all: [(&str, Found); N]) -> BTreeMap<NodePath, Found> {
+fn found<const N: usize>(all: [(&str, Found); N]) -> HashMap<NodePath, Found> {
     all.map(|(path, found)| (NodePath::new(path).unwrap(), found)).into()
 }
 
-fn listings<const N: usize>(all: [(&str, &[&str]); N]) -> BTreeMap<NodePath, BTreeSet<String>> {
+fn listings<const N: usize>(all: [(&str, &[&str]); N]) -> HashMap<NodePath, BTreeSet<String>> {
     let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
     all.map(|(path, all)| (NodePath::new(path).unwrap(), names(all))).into()
 }

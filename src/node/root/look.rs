@@ -71,7 +71,7 @@ fn content(path: &NodePath, bytes: Vec<u8>) -> Content {
     if path.as_str().strip_suffix(".key").is_some() || holds_a_key(&bytes) {
         Content::secret(bytes)
     } else {
-        Content::Plain(bytes.into())
+        Content::plain_from(bytes)
     }
 }
 

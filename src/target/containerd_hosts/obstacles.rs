@@ -52,6 +52,9 @@ pub(super) fn is_already_there(
 ) -> bool {
     let host = entry.host.as_str();
     let directory = site.directory(host);
+    if site.is_ours(&directory.join(HOSTS_TOML)) {
+        return false;
+    }
     if site.alias(host).is_some() || is_odd(site, &directory) {
         return false;
     }
@@ -178,6 +181,9 @@ fn shadowed_certificates(
 /// Only one directory counts, so ours takes this registry away from `_default`.
 fn hidden_default(site: &Site<'_>, entry: &Entry, meaning: &Meaning) -> Option<Finding> {
     let directory = site.directory(DEFAULT);
+    if !site.exists(&directory) {
+        return None;
+    }
     let host = entry.host.as_str();
     let decides = entry.trust != Trust::System;
     let (lost, superseded) = match site.settings(&directory, host) {

@@ -70,6 +70,13 @@ impl Site<'_> {
         self.is_ours(&path) && self.files.content(&path).is_some()
     }
 
+    /// Whether our hosts.toml for `host` is there with this very text.
+    pub(super) fn is_in_force_as(&self, host: &str, text: &str) -> bool {
+        let path = self.hosts_toml(host);
+        let content = self.files.content(&path).filter(|_| self.is_ours(&path));
+        content.is_some_and(|content| content.bytes() == text.as_bytes())
+    }
+
     /// Whether the directory will still be there, and be somebody else's, without our files.
     pub(super) fn stays(&self, directory: &NodePath) -> bool {
         let mut names = self.files.names(directory).peekable();

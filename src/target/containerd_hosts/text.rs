@@ -3,57 +3,76 @@
 
 use std::collections::BTreeSet;
 
-use toml_edit::{Array, DocumentMut, Item, Table, TableLike, Value, value};
+use toml_edit::{DocumentMut, Item, TableLike, Value};
 
 use super::endpoint::{API, Endpoint, upstream};
 
-/// The text that makes containerd ask `endpoints`. `None`: it would be read as something else,
-/// which only a bug can be the reason of.
+/// Whether every containerd reads `text` as `endpoints`. Only a bug can be the reason if not.
+pub(super) fn means(text: &str, host: &str, endpoints: &[Endpoint]) -> bool {
+    read(text, host, Reader::Portable).as_deref() == Some(endpoints)
+}
+
+/// The text that makes containerd ask `endpoints`; see [`means`]. `None`: there are none.
 pub(super) fn render(host: &str, endpoints: &[Endpoint]) -> Option<String> {
     let (server, hosts) = endpoints.split_last()?;
-    let mut document = DocumentMut::new();
-    document.insert("server", value(server.url()));
-    settings(document.as_table_mut(), server);
-    // Up to 1.7 a file without any `host` table is rejected, which the puller is not told.
-    let mut tables = Table::new();
-    tables.set_implicit(!hosts.is_empty());
-    for endpoint in hosts {
-        let mut table = Table::new();
-        settings(&mut table, endpoint);
-        tables.insert(&endpoint.url(), Item::Table(table));
-    }
-    document.insert("host", Item::Table(tables));
-    let text = format!(
+    let mut text = format!(
         "# Written by regtrust for {host}. Edits here are repaired: change the declaration.\n\
-         {document}"
+         server = {}\n",
+        quoted(&server.url())
     );
-    let means_the_same = read(&text, host, Reader::Portable).as_deref() == Some(endpoints);
-    means_the_same.then_some(text)
+    settings(&mut text, server);
+    // Up to 1.7 a file without any `host` table is rejected, which the puller is not told.
+    if hosts.is_empty() {
+        text.push_str("\n[host]\n");
+    }
+    for endpoint in hosts {
+        text.push_str(&format!("\n[host.{}]\n", quoted(&endpoint.url())));
+        settings(&mut text, endpoint);
+    }
+    Some(text)
 }
 
 /// Settings at the root are the server's alone, and those of a host that host's alone.
-fn settings(table: &mut Table, endpoint: &Endpoint) {
+///
+/// Line by line, because a document for each of thousands of registries would take longer to build
+/// than all their files to read; that it is understood is seen when it is read back.
+fn settings(text: &mut String, endpoint: &Endpoint) {
+    let mut line = |name: &str, value: &str| {
+        for part in [name, " = ", value, "\n"] {
+            text.push_str(part);
+        }
+    };
     if let Some(words) = &endpoint.capabilities {
-        table.insert("capabilities", value(words.iter().collect::<Array>()));
+        line("capabilities", &list(words.iter().map(|word| quoted(word))));
     }
     match endpoint.ca.as_slice() {
         [] => {}
-        [one] => drop(table.insert("ca", value(one))),
-        several => drop(table.insert("ca", value(several.iter().collect::<Array>()))),
+        [one] => line("ca", &quoted(one)),
+        several => line("ca", &list(several.iter().map(|file| quoted(file)))),
     }
     let pair = |(certificate, key): &(String, Option<String>)| match key {
-        Some(key) => Value::from([certificate, key].into_iter().collect::<Array>()),
-        None => Value::from(certificate),
+        Some(key) => list([certificate, key].into_iter().map(|file| quoted(file))),
+        None => quoted(certificate),
     };
     if !endpoint.client.is_empty() {
-        table.insert("client", value(endpoint.client.iter().map(pair).collect::<Array>()));
+        line("client", &list(endpoint.client.iter().map(pair)));
     }
     if endpoint.skip_verify {
-        table.insert("skip_verify", value(true));
+        line("skip_verify", "true");
     }
     if endpoint.overrides_path() {
-        table.insert("override_path", value(true));
+        line("override_path", "true");
     }
+}
+
+fn list(values: impl Iterator<Item = String>) -> String {
+    format!("[{}]", values.collect::<Vec<_>>().join(", "))
+}
+
+/// A TOML string. Nearly all have nothing in them that TOML could take for something else.
+fn quoted(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
+    if text.bytes().all(is_plain) { format!("\"{text}\"") } else { Value::from(text).to_string() }
 }
 
 /// Whose rules apply.

@@ -227,8 +227,8 @@ impl Wanting<'_> {
                 "reach it by another address".to_owned(),
             ),
             Cover::IfResolvedInto(ranges) => {
-                let message =
-                    resolves(&mirror.host, ranges.iter().map(|(_, saying)| &*saying.value));
+                let who = format!("`{}`", mirror.host);
+                let message = resolves(&who, ranges.iter().map(|(_, saying)| &*saying.value));
                 if verified || shares {
                     self.note(item, message);
                 }
@@ -344,13 +344,10 @@ fn stays(value: &str) -> String {
     format!("`{value}` is in daemon.json already and not ours; it stays when this entry goes")
 }
 
-pub(in crate::target) fn resolves<'a>(
-    host: &RegistryHost,
-    ranges: impl Iterator<Item = &'a str>,
-) -> String {
+pub(in crate::target) fn resolves<'a>(who: &str, ranges: impl Iterator<Item = &'a str>) -> String {
     let ranges: Vec<_> = ranges.map(|range| format!("`{range}`")).collect();
     format!(
-        "docker does not verify `{host}` while its name resolves into {}, which somebody made \
+        "docker does not verify {who} while its name resolves into {}, which somebody made \
          insecure",
         ranges.join(" or ")
     )
