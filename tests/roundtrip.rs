@@ -297,10 +297,14 @@ fn foreign_part(node: &Node) -> Tree {
 }
 
 fn put(node: &Node, path: &str, text: &str, mode: u32) {
-    let path = node.path(path);
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(&path, text).unwrap();
-    node::set_mode(&path, mode);
+    let full = node.path(path);
+    if path.ends_with('/') {
+        fs::create_dir_all(&full).unwrap();
+        return node::set_mode(&full, mode | 0o100);
+    }
+    fs::create_dir_all(full.parent().unwrap()).unwrap();
+    fs::write(&full, text).unwrap();
+    node::set_mode(&full, mode);
 }
 
 fn exists(node: &Node, path: &str) -> bool {

@@ -14,7 +14,7 @@ pub(crate) struct Before {
     pub(crate) files: Vec<Foreign>,
 }
 
-/// A file in or beside a registry's directory.
+/// A file in or beside a registry's directory, or with a slash at its end that directory itself.
 #[derive(Clone, Debug)]
 pub(crate) struct Foreign {
     pub(crate) path: String,
@@ -67,6 +67,8 @@ fn foreign() -> impl Strategy<Value = Foreign> {
     let mut directories: Vec<String> = HOSTS.iter().map(|host| (*host).to_owned()).collect();
     directories.extend(["_default".to_owned(), "harbor.corp_8443_".to_owned()]);
     let names = select(vec![
+        // The directory alone.
+        ("", ""),
         ("README", "Ask Ann first.\n"),
         ("old.crt", include_str!("../fixtures/certs/ca-p256.pem")),
         ("same.crt", include_str!("../fixtures/certs/ca.pem")),
