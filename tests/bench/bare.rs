@@ -3,20 +3,17 @@
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
+use std::process::ExitCode;
 
 use super::measure::Took;
 use super::tree::Managed;
 
-/// Opens, reads and closes each file.
-pub(crate) fn read(root: &Path, files: &[Managed]) -> Took {
-    let paths: Vec<_> = files.iter().map(|file| root.join(&file.path)).collect();
-    let mut read = 0;
-    let took = Took::of(|| {
-        read = paths.iter().map(|path| fs::read(path).expect("read").len()).sum();
-    });
-    let expected: usize = files.iter().map(|file| file.bytes.len()).sum();
-    assert_eq!(read, expected, "the bare read sees other files than regtrust");
-    took
+/// Opens, reads and closes each of the files that `list` names, one to a line.
+pub(crate) fn read(list: &str) -> ExitCode {
+    for path in fs::read_to_string(list).expect("read the list").lines() {
+        fs::read(path).expect("read what regtrust wrote");
+    }
+    ExitCode::SUCCESS
 }
 
 /// Writes each file under another name, syncs it, renames it, and syncs its directory: what keeps

@@ -12,8 +12,9 @@ use tempfile::TempDir;
 use super::bare;
 use super::tree::{self, Authorities, Managed};
 
-/// Tells this program to be the parent of one regtrust.
+/// Tells this program to be the parent of one other, and to read files.
 pub(crate) const RUN: &str = "--run-one";
+pub(crate) const READ: &str = "--read-bare";
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Case {
@@ -72,7 +73,7 @@ impl Figures {
         let tree = scratch.path().join("tree");
         tree::make(&tree, case.registries, case.authorities);
         settle();
-        let first = One::run(&tree);
+        let first = One::apply(&tree);
         let managed = tree::managed(&tree);
         assert!(managed.len() > case.registries, "the first apply wrote too little");
         let mut figures = Self {
@@ -83,7 +84,7 @@ impl Figures {
             look_memory: 0,
         };
         figures.apply(case, scratch.path(), &managed, first.took);
-        figures.look(case, &tree, &managed);
+        figures.look(case, scratch.path(), &tree, &managed);
         figures
     }
 
@@ -102,7 +103,7 @@ impl Figures {
             let tree = scratch.join("another");
             tree::make(&tree, case.registries, case.authorities);
             settle();
-            let took = One::run(&tree).took;
+            let took = One::apply(&tree).took;
             fs::remove_dir_all(tree).expect("clear a tree away");
             took
         };
@@ -111,13 +112,16 @@ impl Figures {
         }
     }
 
-    fn look(&mut self, case: &Case, tree: &Path, managed: &[Managed]) {
+    fn look(&mut self, case: &Case, scratch: &Path, tree: &Path, managed: &[Managed]) {
+        let list = scratch.join("list");
+        let path = |file: &Managed| format!("{}\n", tree.join(&file.path).display());
+        fs::write(&list, managed.iter().map(path).collect::<String>()).expect("write a list");
         settle();
         let before = stamps(tree, managed);
         // Once for the caches.
-        self.look_memory = One::run(tree).memory;
-        let look = || One::run(tree).took;
-        let read = || bare::read(tree, managed);
+        self.look_memory = One::apply(tree).memory;
+        let look = || One::apply(tree).took;
+        let read = || One::read(&list).took;
         for turn in 0..case.looks {
             self.looks.push(by_turns(turn, look, read));
         }
@@ -150,23 +154,35 @@ fn stamps(tree: &Path, managed: &[Managed]) -> Vec<(u64, i64, i64)> {
     managed.iter().map(stamp).collect()
 }
 
-/// One whole process.
+/// One whole process. To be fair to both sides: starting any takes as long as reading some hundred
+/// files.
 struct One {
     took: Took,
     memory: u64,
 }
 
 impl One {
+    fn apply(tree: &Path) -> Self {
+        let tree = tree.to_str().expect("a path of ours");
+        Self::run(&[env!("CARGO_BIN_EXE_regtrust"), "--root", tree, "apply"])
+    }
+
+    fn read(list: &Path) -> Self {
+        let this = std::env::current_exe().expect("find this program");
+        let this = this.to_str().expect("a path of ours");
+        Self::run(&[this, READ, list.to_str().expect("a path of ours")])
+    }
+
     /// Through another process, because the kernel tells only the largest of all children's peaks.
-    fn run(tree: &Path) -> Self {
+    fn run(command: &[&str]) -> Self {
         let this = std::env::current_exe().expect("find this program");
         let output = Command::new(this)
-            .args([RUN, env!("CARGO_BIN_EXE_regtrust")])
-            .arg(tree)
+            .arg(RUN)
+            .args(command)
             .stderr(Stdio::inherit())
             .output()
             .expect("start this program");
-        assert!(output.status.success(), "regtrust apply: {}", output.status);
+        assert!(output.status.success(), "{command:?}: {}", output.status);
         let text = String::from_utf8(output.stdout).expect("three numbers");
         let mut numbers = text.split_whitespace().map(|number| number.parse().expect("a number"));
         let mut next = || numbers.next().expect("three numbers");
@@ -176,13 +192,12 @@ impl One {
     }
 }
 
-/// Runs one `regtrust apply` and prints its nanoseconds, those of a processor, and its peak of memory
-/// in KiB.
-pub(crate) fn run(program: &str, tree: &str) -> ExitCode {
+/// Runs one command and prints its nanoseconds, those of a processor, and its peak of memory in KiB.
+pub(crate) fn run(program: &str, arguments: &[String]) -> ExitCode {
     let mut command = Command::new(program);
-    command.args(["--root", tree, "apply"]).stdout(Stdio::null());
+    command.args(arguments).stdout(Stdio::null());
     let start = Instant::now();
-    let status = command.status().expect("start regtrust");
+    let status = command.status().expect("start the program");
     let elapsed = start.elapsed();
     let children = UsageWho::RUSAGE_CHILDREN;
     let memory = getrusage(children).expect("ask for the usage").max_rss();

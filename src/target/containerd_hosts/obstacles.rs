@@ -105,7 +105,6 @@ pub(super) fn in_the_way(
 ) -> Vec<Finding> {
     let host = entry.host.as_str();
     let directory = site.directory(host);
-    let in_force = site.is_in_force(host);
     let mut findings = Vec::new();
     if let Some(alias) = site.alias(host) {
         findings.push(Finding::conflict(
@@ -122,11 +121,13 @@ pub(super) fn in_the_way(
         ));
         return findings;
     }
-    findings.extend(foreign_hosts_toml(site, &directory));
-    findings.extend(shadowed_certificates(site, &directory, wanted).map(|f| f.unless(in_force)));
-    if !site.stays(&directory) {
-        findings.extend(hidden_default(site, entry, meaning).map(|f| f.unless(in_force)));
-    }
+    let hidden = if site.stays(&directory) {
+        findings.extend(foreign_hosts_toml(site, &directory));
+        shadowed_certificates(site, &directory, wanted)
+    } else {
+        hidden_default(site, entry, meaning)
+    };
+    findings.extend(hidden.map(|finding| finding.unless(site.is_in_force(host))));
     findings
 }
 

@@ -51,6 +51,10 @@ impl PemField {
         findings: &mut Findings,
     ) -> Self {
         let (inline, file) = (fields.key(keys.inline), fields.key(keys.file));
+        if inline.is_none() && file.is_none() {
+            let (name, place) = (keys.file.to_owned(), fields.place());
+            return Self { name, place, holds: keys.holds, pem: Field::Absent };
+        }
         let used = if inline.is_some() { keys.inline } else { keys.file };
         let name = fields.name(used);
         let pem = if let (Some(_), Some(second)) = (inline, file) {
