@@ -152,8 +152,12 @@ fn the_names_in_json_are_a_contract() {
     let plan = node.live(["plan", "--json"]).exits(2).json();
     let survey = [
         "generation",
+        "generation_before",
         "pinned_to",
+        "pinned_until",
+        "pinned_because",
         "interrupted",
+        "recovered",
         "registries",
         "changes",
         "make_directories",
@@ -169,7 +173,7 @@ fn the_names_in_json_are_a_contract() {
     assert_eq!(keys(&plan), survey);
     assert_eq!(
         keys(&plan["registries"]["lab.corp:5000"]),
-        ["standing", "trust", "declared_in", "until", "reason", "on"]
+        ["standing", "trust", "declared_in", "until", "reason", "on", "not_yet_on"]
     );
     assert_eq!(
         keys(&plan["changes"][0]),
@@ -191,6 +195,10 @@ fn the_names_in_json_are_a_contract() {
             "standing",
             "trust",
             "declared_in",
+            "from_generation",
+            "until",
+            "reason",
+            "allowed_by",
             "certificates",
             "on",
             "files",

@@ -22,7 +22,7 @@ pub(super) fn run(session: &Session, args: &ApplyArgs) -> Result<Exit, Failure> 
 pub(super) fn report(session: &Session, options: &Options) -> Result<Exit, Failure> {
     let applied = reconcile::apply(&session.root, options)?;
     if session.json {
-        print::json(&SurveyView::of(&applied.survey))?;
+        print::json(&SurveyView::of_applied(&applied))?;
     } else {
         page(session, &applied).print()?;
     }
@@ -32,8 +32,15 @@ pub(super) fn report(session: &Session, options: &Options) -> Result<Exit, Failu
 fn page(session: &Session, applied: &Applied) -> Page {
     let survey = &applied.survey;
     let mut page = Page::new(session);
-    if !matches!(applied.recovery, Recovery::Nothing) {
-        page.heading("An earlier apply had been cut short; it was finished first");
+    match &applied.recovery {
+        Recovery::Nothing => {}
+        Recovery::Completed => {
+            page.heading("An earlier apply had been cut short; it was finished first");
+        }
+        Recovery::Undone { cause } => {
+            page.heading("An earlier apply had been cut short; what it did was taken back first");
+            line!(page, "  because {cause}");
+        }
     }
     page.standing(survey);
     page.conflicts(survey);

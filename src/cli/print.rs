@@ -1,5 +1,6 @@
 //! A survey as text, section by section. A section with nothing to say is not there.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 use std::io::{ErrorKind, Write as _};
 
@@ -13,9 +14,10 @@ use super::visible::{visible, visible_json};
 use crate::plan::diff::{self, Line, Role};
 use crate::plan::effect::Due;
 use crate::reconcile::Survey;
+use crate::target::Item;
 use crate::trust::effective::Standing;
 use crate::trust::host::RegistryHost;
-use crate::trust::problem::{Problem, Severity};
+use crate::trust::problem::{Problem, Severity, grouped};
 
 /// Text that grows section by section.
 #[derive(Debug)]
@@ -112,9 +114,11 @@ impl Page {
         }
         self.heading("Blocked, and left as it is");
         for conflict in &survey.plan.conflicts {
-            let items: Vec<_> = conflict.items.iter().map(ToString::to_string).collect();
-            let items = self.paint.colour(Colour::Red, items.join(", "));
-            line!(self, "  {items}: {}: {}", conflict.path, conflict.message);
+            let items = named(&conflict.items);
+            let items = items.map_or_else(String::new, |items| {
+                format!("{}: ", self.paint.colour(Colour::Red, items))
+            });
+            line!(self, "  {items}{}: {}", conflict.path, conflict.message);
             line!(self, "    cure: {}", conflict.cure);
         }
     }
@@ -147,11 +151,9 @@ impl Page {
         }
         self.heading("Worth knowing");
         for note in &survey.plan.notes {
-            let items: Vec<_> = note.items.iter().map(ToString::to_string).collect();
-            match items.len() {
-                0 => line!(self, "  {}", note.message),
-                1..=3 => line!(self, "  {}: {}", items.join(", "), note.message),
-                many => line!(self, "  {many} registries: {}", note.message),
+            match named(&note.items) {
+                None => line!(self, "  {}", note.message),
+                Some(items) => line!(self, "  {items}: {}", note.message),
             }
         }
         for engine in unmanaged {
@@ -160,17 +162,27 @@ impl Page {
     }
 
     pub(super) fn problems<'a>(&mut self, problems: impl Iterator<Item = &'a Problem>) {
-        let mut problems = problems.peekable();
-        if problems.peek().is_none() {
+        let groups = grouped(problems);
+        if groups.is_empty() {
             return;
         }
         self.heading("Declarations and policy");
-        for problem in problems {
+        for (problem, places) in groups {
             let severity = match problem.severity {
                 Severity::Error => self.paint.colour(Colour::Red, "error"),
                 Severity::Warning => self.paint.colour(Colour::Yellow, "warning"),
             };
             line!(self, "  {severity}: {problem}");
+            let others: Vec<_> =
+                places.into_iter().filter(|place| **place != problem.location).collect();
+            match others.len() {
+                0 => {}
+                1..=3 => {
+                    let others: Vec<_> = others.iter().map(ToString::to_string).collect();
+                    line!(self, "    also at {}", others.join(", "));
+                }
+                many => line!(self, "    also at {many} other places"),
+            }
         }
     }
 
@@ -211,6 +223,15 @@ pub(super) fn data(bytes: &[u8]) -> Result<(), Failure> {
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::output(&error)),
         _ => Ok(()),
+    }
+}
+
+/// The items by name where they are few. `None`: there is none.
+fn named(items: &BTreeSet<Item>) -> Option<String> {
+    match items.len() {
+        0 => None,
+        1..=3 => Some(items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+        many => Some(format!("{many} registries")),
     }
 }
 

@@ -9,7 +9,7 @@ use super::session::Session;
 use super::view::SurveyView;
 use crate::plan::ItemState;
 use crate::reconcile::{self, Survey};
-use crate::target::Item;
+use crate::target::{Believer, Item};
 use crate::trust::effective::Standing;
 use crate::trust::host::RegistryHost;
 use crate::trust::policy::Refusal;
@@ -63,12 +63,8 @@ pub(super) fn runtimes(survey: &Survey) -> String {
 fn registry(page: &mut Page, survey: &Survey, host: &RegistryHost, standing: &Standing) {
     let entry = survey.effective.entries.get(host);
     let trust = entry.map_or("-", |entry| entry.trust.word());
-    let on: Vec<String> = survey
-        .plan
-        .items
-        .iter()
-        .filter(|(item, _)| item.host == *host)
-        .map(|(item, state)| format!("{}: {}", item.on, word(item, *state, survey)))
+    let on: Vec<String> = items(survey, host)
+        .map(|(item, state)| format!("{}: {}", item.on, word(item, state, survey)))
         .collect();
     let why = explain(standing).map_or_else(String::new, |why| format!("  {why}"));
     line!(page, "  {host}  {trust}  {}{why}", on.join(", "));
@@ -78,6 +74,16 @@ fn registry(page: &mut Page, survey: &Survey, host: &RegistryHost, standing: &St
     if let Some(reason) = entry.and_then(|entry| entry.reason.as_ref()) {
         line!(page, "    reason: {reason}");
     }
+}
+
+/// The registry's items, found by order: there may be ten thousand others.
+pub(super) fn items<'a>(
+    survey: &'a Survey,
+    host: &RegistryHost,
+) -> impl Iterator<Item = (&'a Item, ItemState)> {
+    let on = |on| Item { host: host.clone(), on };
+    let range = on(Believer::Docker)..=on(Believer::System);
+    survey.plan.items.range(range).map(|(item, state)| (item, *state))
 }
 
 fn word(item: &Item, state: ItemState, survey: &Survey) -> &'static str {

@@ -10,17 +10,24 @@ use crate::plan::change::FileEdit;
 use crate::plan::diff;
 use crate::plan::effect::Due;
 use crate::plan::files::Drift;
-use crate::reconcile::Survey;
+use crate::reconcile::{Applied, Survey};
 use crate::target::{Conflict, Note, Target};
 use crate::trust::effective::Standing;
 use crate::trust::host::RegistryHost;
 use crate::trust::problem::Problem;
+use crate::txn::Recovery;
 
 #[derive(Debug, Serialize)]
 pub(super) struct SurveyView<'a> {
+    /// Once everything is applied; `generation_before` is in force until then.
     generation: u64,
+    generation_before: u64,
     pinned_to: Option<u64>,
+    pinned_until: Option<jiff::Timestamp>,
+    pinned_because: Option<&'a str>,
     interrupted: bool,
+    /// What `apply` did about an earlier one that had been cut short.
+    recovered: Option<&'static str>,
     registries: BTreeMap<&'a RegistryHost, RegistryView<'a>>,
     changes: Vec<EditView>,
     make_directories: Vec<String>,
@@ -43,6 +50,8 @@ struct RegistryView<'a> {
     until: Option<jiff::Timestamp>,
     reason: Option<&'a str>,
     on: BTreeMap<String, ItemState>,
+    /// Where files have to be written before that is so.
+    not_yet_on: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -62,14 +71,27 @@ struct RuntimeView {
 }
 
 impl<'a> SurveyView<'a> {
+    pub(super) fn of_applied(applied: &'a Applied) -> Self {
+        let recovered = match applied.recovery {
+            Recovery::Nothing => None,
+            Recovery::Completed => Some("completed"),
+            Recovery::Undone { .. } => Some("undone"),
+        };
+        Self { recovered, ..Self::of(&applied.survey) }
+    }
+
     pub(super) fn of(survey: &'a Survey) -> Self {
         let paths =
             |paths: &[crate::path::NodePath]| paths.iter().map(ToString::to_string).collect();
         let plan = &survey.plan;
         Self {
             generation: plan.ledger.generation,
+            generation_before: survey.ledger.generation,
             pinned_to: survey.pin.as_ref().map(|pin| pin.generation),
+            pinned_until: survey.pin.as_ref().map(|pin| pin.until),
+            pinned_because: survey.pin.as_ref().and_then(|pin| pin.reason.as_deref()),
             interrupted: survey.is_interrupted,
+            recovered: None,
             registries: registries(survey),
             changes: plan.changes.edits().map(EditView::of).collect(),
             make_directories: paths(&plan.changes.make_directories),
@@ -98,12 +120,16 @@ fn registries(survey: &Survey) -> BTreeMap<&RegistryHost, RegistryView<'_>> {
                 until: entry.and_then(|entry| entry.until),
                 reason: entry.and_then(|entry| entry.reason.as_deref()),
                 on: BTreeMap::new(),
+                not_yet_on: Vec::new(),
             },
         );
     }
     for (item, state) in &survey.plan.items {
         if let Some(view) = registries.get_mut(&item.host) {
             view.on.insert(item.on.to_string(), *state);
+            if survey.plan.pending.contains(item) {
+                view.not_yet_on.push(item.on.to_string());
+            }
         }
     }
     registries

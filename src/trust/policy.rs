@@ -36,12 +36,14 @@ use crate::path::NodePath;
 mod judge;
 mod parse;
 mod pattern;
+mod permit;
 
 #[cfg(test)]
 mod tests;
 
 pub use parse::parse_policy;
 pub use pattern::Pattern;
+pub use permit::Permit;
 
 /// There is no way to make one that allows more than its file says: a file with a problem has no
 /// rules, and what has no rules refuses.

@@ -174,7 +174,7 @@ fn somebodys_insecure_entry_switches_certs_d_off() {
     assert_eq!(
         notes(&at("b.corp", json).notes),
         [
-            "docker does not verify `b.corp` while its name resolves into `10.0.0.0/8` or `fd00::/8`, \
+            "docker does not verify this registry while its name resolves into `10.0.0.0/8` or `fd00::/8`, \
           which somebody made insecure"
         ]
     );

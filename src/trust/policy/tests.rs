@@ -245,3 +245,58 @@ proptest! {
         prop_assert!(allows(&fewer) || !allows(&rules), "{rules:?} allows what {fewer:?} does not");
     }
 }
+
+#[test]
+fn a_rule_that_lets_an_entry_pass_is_named() {
+    let permits = |policy: &str, entry: &Entry| -> Vec<String> {
+        let policy = parse_policy(policy, "/p").unwrap();
+        assert_eq!(policy.judge(entry, now()), Ok(()));
+        let permit = |one: &Permit| format!("{} {}: {}", one.rule, one.location, one.message);
+        policy.permits(entry).iter().map(permit).collect()
+    };
+    let http = entry("a.corp", Trust::Http);
+    let mirrored = with_mirror("m.corp", Trust::Insecure);
+    for (policy, entry, expected) in [
+        ("", &http, vec![]),
+        ("deny = [\"b.corp\"]", &http, vec![]),
+        (
+            "allow = [\"b.corp\", \"*.corp\"]",
+            &http,
+            vec!["allow /p:1:9: `a.corp` matches `*.corp`"],
+        ),
+        (
+            "insecure = true",
+            &http,
+            vec!["insecure /p:1:12: `a.corp` may go unverified, as any may"],
+        ),
+        (
+            "insecure = [\"a.*\"]",
+            &http,
+            vec!["insecure /p:1:12: `a.corp` may go unverified: it matches `a.*`"],
+        ),
+        ("insecure = false", &entry("a.corp", Trust::System), vec![]),
+        (
+            "mirrors = [\"m.*\"]\ninsecure = [\"m.corp\"]",
+            &mirrored,
+            vec![
+                "mirrors /p:1:11: `m.corp` matches `m.*`",
+                "insecure /p:2:12: `m.corp` may go unverified: it matches `m.corp`",
+            ],
+        ),
+        (
+            "allow = [\"*.corp\"]",
+            &mirrored,
+            vec![
+                "allow /p:1:9: `a.corp` matches `*.corp`",
+                "allow /p:1:9: `m.corp` matches `*.corp`",
+            ],
+        ),
+        (
+            "system_store = true",
+            &in_store(entry("a.corp", ca!("ca.pem"))),
+            vec!["system_store /p:1:16: a CA may be trusted machine-wide"],
+        ),
+    ] {
+        assert_eq!(permits(policy, entry), expected, "{policy}");
+    }
+}
