@@ -1,6 +1,6 @@
 //! Why a registry stands as it stands: which file, which rule of the policy, which generation.
 #![expect(clippy::disallowed_methods, reason = "a test runs the program")]
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test ends at the first surprise")]
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 #[path = "common/machine.rs"]
 mod common;
@@ -134,7 +134,7 @@ fn one_warning_for_many_entries_is_printed_once() {
     assert_eq!(problems, 30, "a program gets each with its place");
 }
 
-/// A DaemonSet: the node is mounted, and the ConfigMap is beside it.
+/// A DaemonSet: the node is mounted, and the `ConfigMap` is beside it.
 #[test]
 fn declarations_of_a_container_are_found_beside_the_mounted_node() {
     let node = Node::new();

@@ -147,8 +147,8 @@ pub(super) fn protected(
         .filter(|(path, owned)| is_held(path, owned.target))
         .filter_map(|(path, _)| path.parent())
         .collect();
-    let in_held = |path: &&NodePath| path.parent().is_some_and(|parent| held.contains(&parent));
-    wanted_by_blocked.chain(ledger.files.keys().filter(in_held).cloned()).collect()
+    let lies_there = |path: &&NodePath| path.parent().is_some_and(|parent| held.contains(&parent));
+    wanted_by_blocked.chain(ledger.files.keys().filter(lies_there).cloned()).collect()
 }
 
 /// The registry that a file is named after. `None`: it is in no registry's directory, or in that

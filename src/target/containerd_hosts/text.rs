@@ -26,7 +26,9 @@ pub(super) fn render(host: &str, endpoints: &[Endpoint]) -> Option<String> {
         text.push_str("\n[host]\n");
     }
     for endpoint in hosts {
-        text.push_str(&format!("\n[host.{}]\n", quoted(&endpoint.url())));
+        for part in ["\n[host.", &quoted(&endpoint.url()), "]\n"] {
+            text.push_str(part);
+        }
         settings(&mut text, endpoint);
     }
     Some(text)
