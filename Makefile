@@ -45,9 +45,16 @@ fuzz: ## one minute for each fuzz target
 	@tests/fuzz/run.sh
 
 tools: # what the tests need beside Rust: installed when missing and root, else explained
-	@command -v strace >/dev/null 2>&1 || { \
-		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
-			apt-get update -qq && apt-get install -y -qq strace; \
-		else \
-			echo "the fault tests need strace: install it (apt-get install strace)" >&2; exit 1; \
-		fi; }
+	@missing=""; \
+	need() { command -v "$$1" >/dev/null 2>&1 || missing="$$missing $$2"; }; \
+	need strace strace; \
+	if [ "$$(id -u)" = 0 ]; then \
+		need mmdebstrap mmdebstrap; need systemd-nspawn systemd-container; \
+		[ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || missing="$$missing debian-archive-keyring"; \
+	fi; \
+	[ -z "$$missing" ] && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing; \
+	else \
+		echo "the tests need$$missing: install it" >&2; exit 1; \
+	fi

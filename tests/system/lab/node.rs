@@ -1,0 +1,227 @@
+//! A machine: real systemd, dockerd and containerd, for one case or for several in a row.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use super::archive;
+use super::image::{self, Suite};
+use super::keeper::{self, Keeper, Spec};
+use super::wait::eventually;
+
+/// How long a command may take. Generous: the machine that runs the tests may be busy, and a limit
+/// is there for what hangs, not for what is slow.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Addresses for registries. Not in 127/8: docker trusts those without being asked, and a pull
+/// from there would prove nothing.
+const NETWORK: &str = "10.99.0.0/16";
+
+/// A registry's name and address, as a case gets them from [`Node::host`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Host {
+    pub(crate) name: String,
+    pub(crate) address: String,
+}
+
+/// Names that a node knows from its boot on, because Go programs remember the hosts file for a
+/// while and a case that changed it would have to wait.
+const HOSTS: u32 = 250;
+
+impl Host {
+    fn number(n: u32) -> Self {
+        Self { name: format!("r{n}.lab"), address: format!("10.99.0.{n}") }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) suite: Suite,
+    keeper: Keeper,
+    init: u32,
+    hosts: AtomicU32,
+}
+
+/// What a command said and how it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Output {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Output {
+    /// stdout of a command that worked, or stderr of one that did not: the program's own words.
+    pub(crate) fn verdict(self) -> Result<String, String> {
+        if self.code == 0 { Ok(self.stdout) } else { Err(self.stderr) }
+    }
+}
+
+impl Node {
+    /// Boots a node and waits until docker and containerd are active on it.
+    pub(crate) fn boot(suite: Suite) -> Self {
+        static BOOTED: AtomicU32 = AtomicU32::new(0);
+        let number = BOOTED.fetch_add(1, Ordering::Relaxed);
+        let keeper = Keeper::start(&Spec {
+            name: format!("{suite}-{}-{number}", std::process::id()),
+            image: image::of(suite),
+            copies: vec![(
+                PathBuf::from("/usr/bin/regtrust"),
+                0o755,
+                PathBuf::from(env!("CARGO_BIN_EXE_regtrust")),
+            )],
+            texts: vec![(PathBuf::from("/etc/hosts"), hosts_file())],
+        });
+        let mut node = Self { suite, keeper, init: 0, hosts: AtomicU32::new(1) };
+        node.await_runtimes();
+        node.sh(&format!("ip link set lo up && ip route add local {NETWORK} dev lo"));
+        node
+    }
+
+    /// The node's process 1, seen from this machine. `/proc/PID/root` is the node's file system.
+    pub(crate) fn init(&self) -> u32 {
+        self.init
+    }
+
+    /// A name and an address that no other registry on this node has had.
+    pub(crate) fn host(&self) -> Host {
+        let number = self.hosts.fetch_add(1, Ordering::Relaxed);
+        assert!(number <= HOSTS, "this node has given away all its {HOSTS} names");
+        Host::number(number)
+    }
+
+    /// How many names [`Node::host`] can still give.
+    pub(crate) fn hosts_left(&self) -> u32 {
+        HOSTS.saturating_sub(self.hosts.load(Ordering::Relaxed))
+    }
+
+    /// Runs a program on the node.
+    pub(crate) fn run<A: AsRef<str>>(&self, arguments: impl IntoIterator<Item = A>) -> Output {
+        self.run_with(arguments, &[], LIMIT)
+    }
+
+    /// Runs a program on the node with something to read, and not longer than `limit`.
+    pub(crate) fn run_with<A: AsRef<str>>(
+        &self,
+        arguments: impl IntoIterator<Item = A>,
+        stdin: &[u8],
+        limit: Duration,
+    ) -> Output {
+        let arguments: Vec<String> =
+            arguments.into_iter().map(|argument| argument.as_ref().to_owned()).collect();
+        let output = self.execute(&arguments, stdin, limit);
+        // What `timeout` says when it had to end the program.
+        assert!(
+            output.code != 124 && output.code != 137,
+            "`{}` did not end within {limit:?}\n{}{}",
+            arguments.join(" "),
+            output.stdout,
+            output.stderr
+        );
+        output
+    }
+
+    fn execute(&self, arguments: &[String], stdin: &[u8], limit: Duration) -> Output {
+        let mut child = Command::new("nsenter")
+            .args(["--target", &self.init.to_string(), "--all", "env", "--ignore-environment"])
+            .args(["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"])
+            .args(["HOME=/root", "LC_ALL=C.UTF-8"])
+            .args(["timeout", "--kill-after=5", &limit.as_secs().to_string()])
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("nsenter starts");
+        let mut pipe = child.stdin.take().expect("stdin is a pipe");
+        let output = std::thread::scope(|scope| {
+            // Beside the reading, because a program may write before it has read everything; and it
+            // may end without reading, which is its own affair.
+            scope.spawn(move || _ = pipe.write_all(stdin));
+            child.wait_with_output().expect("a program's output can be read")
+        });
+        Output {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Runs a shell script that has to work, and returns what it printed.
+    pub(crate) fn sh(&self, script: &str) -> String {
+        let output = self.run(["sh", "-euc", script]);
+        assert_eq!(output.code, 0, "`{script}`:\n{}{}", output.stdout, output.stderr);
+        output.stdout
+    }
+
+    /// Puts a file onto the node, with its directories, mode 0644.
+    pub(crate) fn write(&self, path: &str, content: impl AsRef<[u8]>) {
+        self.unpack(&[archive::Member::file(path, 0o644, content.as_ref())]);
+    }
+
+    /// Puts files onto the node, with their directories.
+    pub(crate) fn unpack(&self, members: &[archive::Member<'_>]) {
+        let tar = ["tar", "-xf", "-", "-C", "/", "--no-same-owner"];
+        let output = self.run_with(tar, &archive::tar(members), LIMIT);
+        assert_eq!(output.code, 0, "{}", output.stderr);
+    }
+
+    /// The text of a file on the node; `None` where there is none.
+    pub(crate) fn read(&self, path: &str) -> Option<String> {
+        self.run(["cat", path]).verdict().ok()
+    }
+
+    pub(crate) fn exists(&self, path: &str) -> bool {
+        self.run(["test", "-e", path]).code == 0
+    }
+
+    pub(crate) fn remove(&self, path: &str) {
+        self.sh(&format!("rm -rf {path}"));
+    }
+
+    /// What a unit wrote to the journal since the node booted.
+    pub(crate) fn journal(&self, unit: &str) -> String {
+        self.run(["journalctl", "--sync"]);
+        self.sh(&format!("journalctl --boot --output=cat --unit={unit}"))
+    }
+
+    /// The end of every unit's journal that a failed case could be about.
+    pub(crate) fn last_words(&self) -> String {
+        let mut words = String::new();
+        for unit in ["docker", "containerd", "lab-*"] {
+            let lines = ["journalctl", "--boot", "--no-pager", "--lines=15", "--unit"];
+            let output = self.run(lines.into_iter().chain([unit]));
+            _ = writeln!(words, "--- journal of {unit} on {}\n{}", self.suite, output.stdout);
+        }
+        words
+    }
+
+    /// Shuts the node down as an operator would. Dropping it pulls the plug instead.
+    pub(crate) fn power_off(mut self) {
+        self.keeper.power_off();
+    }
+
+    fn await_runtimes(&mut self) {
+        let active = ["systemctl", "is-active", "docker", "containerd"].map(str::to_owned);
+        let outermost = self.keeper.outermost;
+        let process = Path::new("/proc").join(outermost.to_string());
+        self.init = eventually("docker and containerd are active", || {
+            let console = || self.keeper.console();
+            assert!(process.exists(), "the node went down while it booted:\n{}", console());
+            self.init = keeper::init(outermost)?;
+            let state = self.execute(&active, &[], Duration::from_secs(10));
+            (state.code == 0).then_some(self.init)
+        });
+    }
+}
+
+fn hosts_file() -> String {
+    let mut text = "127.0.0.1 localhost\n".to_owned();
+    for host in (1..=HOSTS).map(Host::number) {
+        _ = writeln!(text, "{} {}", host.address, host.name);
+    }
+    text
+}

@@ -1,0 +1,120 @@
+//! regtrust on a node: declarations, plans, and the effects that a plan names.
+
+use serde::Deserialize;
+
+use super::node::Node;
+use super::wait::eventually;
+
+const DECLARATIONS: &str = "/etc/regtrust/registries.d";
+
+/// What `--json` printed, as far as cases ask about it.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Survey {
+    pub(crate) changes: Vec<Edit>,
+    pub(crate) effects: Vec<Due>,
+    pub(crate) conflicts: Vec<serde_json::Value>,
+    pub(crate) notes: Vec<serde_json::Value>,
+    /// All of it.
+    #[serde(skip)]
+    pub(crate) text: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Edit {
+    pub(crate) path: String,
+}
+
+/// An effect as the plan names it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct Due {
+    /// `reload-docker`, `restart-containerd`, `restart-docker`, `run-ca-tool`
+    #[serde(rename = "do")]
+    pub(crate) what: String,
+    pub(crate) command: String,
+}
+
+impl Survey {
+    /// The effects by name, in the order in which they are due.
+    pub(crate) fn due(&self) -> Vec<&str> {
+        self.effects.iter().map(|due| due.what.as_str()).collect()
+    }
+
+    /// Whether one of its notes for the operator has these words.
+    pub(crate) fn notes(&self, words: &str) -> bool {
+        self.notes.iter().any(|note| note.to_string().contains(words))
+    }
+
+    /// The files that change.
+    pub(crate) fn paths(&self) -> Vec<&str> {
+        self.changes.iter().map(|edit| edit.path.as_str()).collect()
+    }
+}
+
+impl Node {
+    /// Puts a declaration file onto the node, or another text under the same name.
+    pub(crate) fn declare(&self, name: &str, toml: &str) {
+        self.write(&format!("{DECLARATIONS}/{name}.toml"), toml);
+    }
+
+    pub(crate) fn withdraw(&self, name: &str) {
+        self.sh(&format!("rm {DECLARATIONS}/{name}.toml"));
+    }
+
+    /// `regtrust plan`
+    pub(crate) fn plan(&self) -> Survey {
+        self.regtrust(&["plan"])
+    }
+
+    /// `regtrust apply`, which must have no conflict and no problem.
+    pub(crate) fn apply(&self) -> Survey {
+        self.regtrust(&["apply"])
+    }
+
+    /// A command that ends with a survey. Exit codes 0 and 2 are good; a case that expects another
+    /// runs regtrust with [`Node::run`].
+    pub(crate) fn regtrust(&self, arguments: &[&str]) -> Survey {
+        let output = self.run(["regtrust", "--json"].iter().chain(arguments).copied());
+        let good = matches!(output.code, 0 | 2);
+        assert!(good, "{arguments:?}: {}\n{}{}", output.code, output.stdout, output.stderr);
+        let mut survey: Survey = serde_json::from_str(&output.stdout).expect("one JSON document");
+        survey.text = output.stdout;
+        survey
+    }
+
+    /// Does what the plan named, with the very commands that it named, and waits until it is done.
+    pub(crate) fn perform(&self, effects: &[Due]) {
+        for due in effects {
+            match due.what.as_str() {
+                "reload-docker" => self.reload_docker(&due.command),
+                "restart-docker" | "restart-containerd" => self.restart(&due.command),
+                _ => drop(self.sh(&due.command)),
+            }
+        }
+    }
+
+    /// The command only sends a signal. dockerd says in an event that it took the new values.
+    fn reload_docker(&self, command: &str) {
+        let before = self.docker_reloads();
+        self.sh(command);
+        eventually("dockerd has reloaded", || (self.docker_reloads() > before).then_some(()));
+        self.regtrust(&["apply", "--acknowledge", "docker-reload"]);
+    }
+
+    /// The kernel tells the start of a process to the second and up to a second early, so the plan
+    /// only knows that a daemon has read a change when it started two seconds later. And systemd
+    /// starts docker three times a minute and then no more; a case may well need a fourth.
+    fn restart(&self, command: &str) {
+        let second = || self.sh("date +%s").trim().parse::<u64>().expect("seconds");
+        let now = second();
+        eventually("two seconds later", || (second() >= now + 2).then_some(()));
+        self.sh("systemctl reset-failed docker.service docker.socket containerd.service");
+        self.sh(command);
+    }
+
+    /// Reloads that the running dockerd has taken.
+    pub(crate) fn docker_reloads(&self) -> usize {
+        let script = "docker events --since 1 --until \"$(date +%s)\" --filter type=daemon \
+            --filter event=reload --format '{{.Action}}'";
+        self.sh(script).lines().count()
+    }
+}

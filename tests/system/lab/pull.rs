@@ -1,0 +1,48 @@
+//! Pulls, each of them real: what was pulled before is removed first.
+
+use super::cri;
+use super::node::Node;
+
+/// Who pulls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Puller {
+    /// `docker pull`
+    Docker,
+    /// containerd through CRI, as kubelet does
+    Containerd,
+    /// `docker build` with BuildKit: the base image is pulled by BuildKit, not by `docker pull`'s
+    /// code
+    BuildKit,
+    /// `podman pull`
+    Podman,
+}
+
+impl Puller {
+    /// Pulls `reference` anew. The error is the runtime's own words.
+    pub(crate) fn pull(self, node: &Node, reference: &str) -> Result<(), String> {
+        match self {
+            Self::Docker => {
+                node.run(["docker", "image", "rm", "--force", reference]);
+                node.run(["docker", "pull", "--quiet", reference]).verdict().map(drop)
+            }
+            Self::Podman => {
+                node.run(["podman", "image", "rm", "--force", reference]);
+                node.run(["podman", "pull", "--quiet", reference]).verdict().map(drop)
+            }
+            Self::Containerd => {
+                cri::remove(node, reference);
+                cri::pull(node, reference).map(drop)
+            }
+            Self::BuildKit => build(node, reference),
+        }
+    }
+}
+
+/// Builds an image from `reference` and throws it away.
+fn build(node: &Node, reference: &str) -> Result<(), String> {
+    node.sh("docker image prune --force --all >/dev/null; docker builder prune --force --all >/dev/null");
+    let dockerfile = format!("FROM {reference}\nLABEL built=yes\n");
+    let build = ["env", "DOCKER_BUILDKIT=1", "docker", "build", "--pull", "--no-cache", "-"];
+    let limit = std::time::Duration::from_secs(120);
+    node.run_with(build, dockerfile.as_bytes(), limit).verdict().map(drop)
+}
