@@ -6,19 +6,22 @@ use crate::lab::{Node, Suite, pool};
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) suites: &'static [Suite],
-    /// For cases that restart daemons: no other case could have the node afterwards, and they
-    /// should find daemons that have just started.
-    pub(crate) fresh: bool,
-    pub(crate) body: fn(&Node),
+    body: Body,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Body {
+    /// On a node that is as it was after its boot; perhaps another case had it before.
+    Clean(fn(&Node)),
+    /// On a node of its own: no other case could have it afterwards.
+    Fresh(fn(&Node)),
+    /// On as many as it boots itself.
+    Alone(fn()),
 }
 
 impl Case {
-    pub(crate) fn run(&self, suite: Suite) {
-        if self.fresh {
-            pool::on_a_fresh_node(suite, self.body);
-        } else {
-            pool::on_a_clean_node(suite, self.body);
-        }
+    pub(crate) const fn new(name: &'static str, body: Body) -> Self {
+        Self { name, suites: &Suite::ALL, body }
     }
 
     /// The same case, on these generations only.
@@ -26,21 +29,22 @@ impl Case {
         Self { suites, ..self }
     }
 
-    /// The same case, on a node of its own.
-    pub(crate) const fn fresh(self) -> Self {
-        Self { fresh: true, ..self }
+    pub(crate) fn run(&self, suite: Suite) {
+        match self.body {
+            Body::Clean(body) => pool::on_a_clean_node(suite, body),
+            Body::Fresh(body) => pool::on_a_fresh_node(suite, body),
+            Body::Alone(body) => body(),
+        }
     }
 }
 
-/// A case under its function's name, on all generations.
+/// A case under its function's name, on all generations and on a clean node.
 macro_rules! case {
     ($body:ident) => {
-        $crate::case::Case {
-            name: stringify!($body),
-            suites: &$crate::lab::Suite::ALL,
-            fresh: false,
-            body: $body,
-        }
+        $crate::case::case!(Clean $body)
+    };
+    ($kind:ident $body:ident) => {
+        $crate::case::Case::new(stringify!($body), $crate::case::Body::$kind($body))
     };
 }
 pub(crate) use case;

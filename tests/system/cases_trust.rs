@@ -2,36 +2,31 @@
 
 use crate::case::{Case, case};
 use crate::lab::registry::Registry;
-use crate::lab::{Authority, Node, Puller, Setup, Suite, Witness};
+use crate::lab::{Authority, Declaration, Node, Puller, Setup, Suite, Witness};
 
 pub(crate) const CASES: &[Case] = &[
     case!(docker_trusts_a_private_ca_at_once_and_no_longer),
-    case!(containerd_trusts_a_private_ca_after_the_one_restart_for_its_config_path).fresh(),
+    case!(Fresh containerd_trusts_a_private_ca_after_the_one_restart_for_its_config_path),
     case!(docker_pulls_without_tls_after_a_reload_and_not_before),
     case!(podman_trusts_what_docker_was_told),
     case!(buildkit_trusts_a_private_ca_at_once).on(&[Suite::Trixie, Suite::Forky]),
-    case!(an_old_buildkit_sees_a_new_directory_after_a_restart_as_the_plan_notes)
-        .on(&[Suite::Bookworm])
-        .fresh(),
+    case!(Fresh an_old_buildkit_sees_a_new_directory_after_a_restart_as_the_plan_notes)
+        .on(&[Suite::Bookworm]),
 ];
 
 const NOTHING: [&str; 0] = [];
 
-/// A registry behind a CA of its own, and its declaration.
-fn behind_a_private_ca<'a>(node: &'a Node, runtimes: &str) -> (Registry<'a>, String) {
+/// A registry behind a CA of its own, and its declaration for one runtime.
+fn behind_a_private_ca<'a>(node: &'a Node, runtime: &str) -> (Registry<'a>, Declaration) {
     let host = node.host();
     let authority = Authority::new("corp");
     let registry = Setup::tls(authority.server(&[&host.name])).at(&host).start(node);
-    let declaration = format!(
-        "[[registry]]\nhost = \"{}\"\ntrust = \"ca\"\nruntimes = {runtimes}\nca = '''\n{}'''\n",
-        registry.name(),
-        authority.root
-    );
+    let declaration = Declaration::ca(&registry.name(), &authority.root).only(runtime);
     (registry, declaration)
 }
 
 fn docker_trusts_a_private_ca_at_once_and_no_longer(node: &Node) {
-    let (registry, declaration) = behind_a_private_ca(node, r#"["docker"]"#);
+    let (registry, declaration) = behind_a_private_ca(node, "docker");
     let image = registry.image("app");
     let before = Witness::of(node);
     let words = Puller::Docker.pull(node, &image).unwrap_err();
@@ -52,8 +47,8 @@ fn docker_trusts_a_private_ca_at_once_and_no_longer(node: &Node) {
 }
 
 fn containerd_trusts_a_private_ca_after_the_one_restart_for_its_config_path(node: &Node) {
-    let (registry, declaration) = behind_a_private_ca(node, r#"["containerd"]"#);
-    let (second, second_declaration) = behind_a_private_ca(node, r#"["containerd"]"#);
+    let (registry, declaration) = behind_a_private_ca(node, "containerd");
+    let (second, second_declaration) = behind_a_private_ca(node, "containerd");
     let image = registry.image("app");
     let words = Puller::Containerd.pull(node, &image).unwrap_err();
     assert!(words.contains("x509: certificate signed by unknown authority"), "{words}");
@@ -89,10 +84,7 @@ fn docker_pulls_without_tls_after_a_reload_and_not_before(node: &Node) {
     assert!(words.contains("server gave HTTP response to HTTPS client"), "{words}");
 
     let host = registry.name();
-    node.declare(
-        "plain",
-        &format!("[[registry]]\nhost = \"{host}\"\ntrust = \"http\"\nruntimes = [\"docker\"]\n"),
-    );
+    node.declare("plain", &Declaration::of(&host, "http").only("docker"));
     let before = Witness::of(node);
     let survey = node.apply();
     assert_eq!(survey.due(), ["reload-docker"]);
@@ -117,7 +109,7 @@ fn docker_pulls_without_tls_after_a_reload_and_not_before(node: &Node) {
 
 /// Podman reads docker's certs.d where it has none of its own for the registry.
 fn podman_trusts_what_docker_was_told(node: &Node) {
-    let (registry, declaration) = behind_a_private_ca(node, r#"["docker"]"#);
+    let (registry, declaration) = behind_a_private_ca(node, "docker");
     let image = registry.image("app");
     let words = Puller::Podman.pull(node, &image).unwrap_err();
     assert!(words.contains("x509: certificate signed by unknown authority"), "{words}");
@@ -131,7 +123,7 @@ fn podman_trusts_what_docker_was_told(node: &Node) {
 
 /// BuildKit remembers how it once resolved a repository, so each build here has its own.
 fn buildkit_trusts_a_private_ca_at_once(node: &Node) {
-    let (registry, declaration) = behind_a_private_ca(node, r#"["docker"]"#);
+    let (registry, declaration) = behind_a_private_ca(node, "docker");
     let words = Puller::BuildKit.pull(node, &registry.image("before")).unwrap_err();
     assert!(words.contains("x509: certificate signed by unknown authority"), "{words}");
     let before = Witness::of(node);
@@ -146,7 +138,7 @@ fn buildkit_trusts_a_private_ca_at_once(node: &Node) {
 
 /// docker 20.10 gives BuildKit the list of directories in certs.d once, when it starts.
 fn an_old_buildkit_sees_a_new_directory_after_a_restart_as_the_plan_notes(node: &Node) {
-    let (registry, declaration) = behind_a_private_ca(node, r#"["docker"]"#);
+    let (registry, declaration) = behind_a_private_ca(node, "docker");
     let image = registry.image("app");
     Puller::BuildKit.pull(node, &image).unwrap_err();
     node.declare("corp", &declaration);

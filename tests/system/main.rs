@@ -8,6 +8,7 @@
     clippy::disallowed_methods,
     clippy::disallowed_types,
     clippy::print_stderr,
+    clippy::print_stdout,
     reason = "boots machines and looks at them from outside"
 )]
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
@@ -18,17 +19,23 @@ use case::Case;
 use libtest_mimic::{Arguments, Trial};
 
 mod case;
+mod cases_certificates;
+mod cases_lab;
 mod cases_trust;
 mod lab;
 
 /// A module of cases has one constant; its cases run when that is named here.
-const CASES: &[&[Case]] = &[cases_trust::CASES];
+const CASES: &[&[Case]] = &[cases_lab::CASES, cases_trust::CASES, cases_certificates::CASES];
 
 fn main() -> ExitCode {
     let mut words = std::env::args().skip(1);
-    if words.next().as_deref() == Some(lab::keeper::ARGUMENT) {
-        lab::keeper::keep(&words.next().unwrap_or_default());
-        return ExitCode::SUCCESS;
+    match words.next().as_deref() {
+        Some(lab::keeper::ARGUMENT) => {
+            lab::keeper::keep(&words.next().unwrap_or_default());
+            return ExitCode::SUCCESS;
+        }
+        Some(cases_lab::HOLD) => cases_lab::hold(),
+        _ => {}
     }
     let arguments = Arguments::from_args();
     let obstacle = if arguments.list { None } else { lab::machine::obstacle() };

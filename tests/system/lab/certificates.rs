@@ -42,7 +42,7 @@ impl Authority {
 
     /// A server certificate for these names and addresses.
     pub(crate) fn server(&self, names: &[&str]) -> Identity {
-        self.sign(server(names))
+        self.sign(&server(names))
     }
 
     /// One that ended years ago.
@@ -50,17 +50,17 @@ impl Authority {
         let mut parameters = server(names);
         parameters.not_before = date_time_ymd(2020, 1, 1);
         parameters.not_after = date_time_ymd(2021, 1, 1);
-        self.sign(parameters)
+        self.sign(&parameters)
     }
 
     /// A client certificate.
     pub(crate) fn client(&self, name: &str) -> Identity {
         let mut parameters = named(name);
         parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        self.sign(parameters)
+        self.sign(&parameters)
     }
 
-    fn sign(&self, parameters: CertificateParams) -> Identity {
+    fn sign(&self, parameters: &CertificateParams) -> Identity {
         let key = key();
         let certificate = parameters.signed_by(&key, &self.issuer).expect("a certificate");
         Identity { chain: certificate.pem() + &self.intermediate, key: key.serialize_pem() }

@@ -4,7 +4,6 @@
 //! `runtime.v1.ImageService` that a pull needs, under the numbers that CRI's definition gives them.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use http::uri::PathAndQuery;
 use hyper_util::rt::TokioIo;
@@ -13,9 +12,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic_prost::ProstCodec;
 use tower::service_fn;
 
-use super::node::Node;
-
-const LIMIT: Duration = Duration::from_secs(120);
+use super::node::{LIMIT, Node};
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct ImageSpec {

@@ -96,6 +96,10 @@ impl Keeper {
         Self { process, orders, words, outermost }
     }
 
+    pub(crate) fn process(&self) -> u32 {
+        self.process.id()
+    }
+
     /// What the node's console showed; for the report when it does not come up.
     pub(crate) fn console(&self) -> String {
         let path = format!("/proc/{}/root{}", self.process.id(), node_dir("console").display());
@@ -150,7 +154,7 @@ fn say(line: &str) {
 fn follow_orders(outermost: u32) {
     for order in io::stdin().lines() {
         if order.is_ok_and(|order| order == "power off") {
-            child(outermost).map(|nspawn| signal(nspawn, Signal::SIGTERM));
+            signal(child(outermost).unwrap_or(outermost), Signal::SIGTERM);
         }
     }
     // systemd-nspawn first, so that the process around it reaps it.

@@ -12,7 +12,7 @@
 //!
 //!     let before = Witness::of(node);
 //!     assert!(Puller::Docker.pull(node, &image).unwrap_err().contains("x509"));
-//!     node.declare("corp", &declaration(&registry, &authority));
+//!     node.declare("corp", &Declaration::ca(&registry.name(), &authority.root));
 //!     let survey = node.apply();                                // regtrust apply --json
 //!     assert_eq!(survey.due(), [] as [&str; 0]);                // what the plan says it takes
 //!     Puller::Docker.pull(node, &image).unwrap();
@@ -41,6 +41,7 @@
 pub(crate) mod archive;
 pub(crate) mod certificates;
 pub(crate) mod cri;
+pub(crate) mod declaration;
 pub(crate) mod image;
 pub(crate) mod keeper;
 pub(crate) mod machine;
@@ -55,6 +56,7 @@ pub(crate) mod wait;
 pub(crate) mod witness;
 
 pub(crate) use certificates::{Authority, self_signed_server};
+pub(crate) use declaration::Declaration;
 pub(crate) use image::Suite;
 pub(crate) use node::Node;
 pub(crate) use pull::Puller;

@@ -14,7 +14,7 @@ use super::wait::eventually;
 
 /// How long a command may take. Generous: the machine that runs the tests may be busy, and a limit
 /// is there for what hangs, not for what is slow.
-const LIMIT: Duration = Duration::from_secs(120);
+pub(crate) const LIMIT: Duration = Duration::from_mins(2);
 
 /// Addresses for registries. Not in 127/8: docker trusts those without being asked, and a pull
 /// from there would prove nothing.
@@ -84,6 +84,11 @@ impl Node {
     /// The node's process 1, seen from this machine. `/proc/PID/root` is the node's file system.
     pub(crate) fn init(&self) -> u32 {
         self.init
+    }
+
+    /// The process whose end is the node's.
+    pub(crate) fn keeper(&self) -> u32 {
+        self.keeper.process()
     }
 
     /// A name and an address that no other registry on this node has had.

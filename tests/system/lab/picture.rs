@@ -5,14 +5,13 @@
 //! runtime that trusts the registry, which is what the cases are about.
 
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::archive::{Member, tar};
 use super::image::{self, Suite};
-use super::node::Node;
+use super::node::{LIMIT, Node};
 
 /// Where every registry on a node has its images, so that each can serve all of them.
 pub(crate) const STORAGE: &str = "/srv/registry";
@@ -58,8 +57,7 @@ impl Node {
     pub(crate) fn start_container(&self, name: &str) {
         let archive = tar(&[Member::file("/bin/busybox", 0o755, busybox())]);
         let import = ["docker", "import", "-", "lab-box:1"];
-        let limit = Duration::from_secs(120);
-        self.run_with(import, &archive, limit).verdict().expect("an image is imported");
+        self.run_with(import, &archive, LIMIT).verdict().expect("an image is imported");
         self.sh(&format!(
             "docker run --detach --name {name} --network none lab-box:1 /bin/busybox sleep 1000000"
         ));

@@ -52,8 +52,8 @@ impl Survey {
 
 impl Node {
     /// Puts a declaration file onto the node, or another text under the same name.
-    pub(crate) fn declare(&self, name: &str, toml: &str) {
-        self.write(&format!("{DECLARATIONS}/{name}.toml"), toml);
+    pub(crate) fn declare(&self, name: &str, toml: &impl ToString) {
+        self.write(&format!("{DECLARATIONS}/{name}.toml"), toml.to_string());
     }
 
     pub(crate) fn withdraw(&self, name: &str) {

@@ -1,7 +1,7 @@
 //! Pulls, each of them real: what was pulled before is removed first.
 
 use super::cri;
-use super::node::Node;
+use super::node::{LIMIT, Node};
 
 /// Who pulls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +43,5 @@ fn build(node: &Node, reference: &str) -> Result<(), String> {
     node.sh("docker image prune --force --all >/dev/null; docker builder prune --force --all >/dev/null");
     let dockerfile = format!("FROM {reference}\nLABEL built=yes\n");
     let build = ["env", "DOCKER_BUILDKIT=1", "docker", "build", "--pull", "--no-cache", "-"];
-    let limit = std::time::Duration::from_secs(120);
-    node.run_with(build, dockerfile.as_bytes(), limit).verdict().map(drop)
+    node.run_with(build, dockerfile.as_bytes(), LIMIT).verdict().map(drop)
 }
