@@ -1,6 +1,6 @@
 //! What a case is, and how a module lists its own.
 
-use crate::lab::{Node, Suite, pool};
+use crate::lab::{Node, Outfit, Suite, pool};
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Case {
@@ -13,6 +13,8 @@ pub(crate) struct Case {
 pub(crate) enum Body {
     /// On a node that is as it was after its boot; perhaps another case had it before.
     Clean(fn(&Node)),
+    /// The same, on a Kubernetes node whose containerd looks in certs.d already.
+    Kubernetes(fn(&Node)),
     /// On a node of its own: no other case could have it afterwards.
     Fresh(fn(&Node)),
     /// On as many as it boots itself.
@@ -31,7 +33,8 @@ impl Case {
 
     pub(crate) fn run(&self, suite: Suite) {
         match self.body {
-            Body::Clean(body) => pool::on_a_clean_node(suite, body),
+            Body::Clean(body) => pool::on_a_clean_node(suite, Outfit::Packaged, body),
+            Body::Kubernetes(body) => pool::on_a_clean_node(suite, Outfit::Kubernetes, body),
             Body::Fresh(body) => pool::on_a_fresh_node(suite, body),
             Body::Alone(body) => body(),
         }

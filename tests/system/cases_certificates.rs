@@ -7,25 +7,17 @@ use crate::lab::{
 };
 
 pub(crate) const CASES: &[Case] = &[
-    case!(a_registry_that_demands_a_client_certificate_gets_it),
-    case!(a_login_reaches_a_registry_that_is_trusted),
-    case!(a_ca_makes_no_expired_certificate_good),
-    case!(a_ca_makes_no_other_name_good),
-    case!(a_self_signed_server_certificate_is_trusted_for_its_registry),
-    case!(a_self_signed_server_certificate_that_is_no_ca_is_trusted_all_the_same),
-    case!(a_port_is_part_of_the_name),
-    case!(a_rotated_ca_is_trusted_at_once_and_the_old_one_no_longer),
+    case!(Kubernetes a_registry_that_demands_a_client_certificate_gets_it),
+    case!(Kubernetes a_login_reaches_a_registry_that_is_trusted),
+    case!(Kubernetes a_ca_makes_no_expired_certificate_good),
+    case!(Kubernetes a_ca_makes_no_other_name_good),
+    case!(Kubernetes a_self_signed_server_certificate_is_trusted_for_its_registry),
+    case!(Kubernetes a_self_signed_server_certificate_that_is_no_ca_is_trusted_all_the_same),
+    case!(Kubernetes a_port_is_part_of_the_name),
+    case!(Kubernetes a_rotated_ca_is_trusted_at_once_and_the_old_one_no_longer),
 ];
 
-/// Both runtimes, with containerd already looking where regtrust writes.
 const BOTH: [Puller; 2] = [Puller::Docker, Puller::Containerd];
-
-fn let_containerd_look(node: &Node) {
-    let other = node.host().name;
-    node.declare("settle", &Declaration::of(&other, "http").only("containerd"));
-    let survey = node.apply();
-    node.perform(&survey.effects);
-}
 
 fn declare_at_once(node: &Node, declaration: &Declaration) {
     node.declare("corp", declaration);
@@ -47,7 +39,6 @@ fn works(node: &Node, image: &str) {
 }
 
 fn a_registry_that_demands_a_client_certificate_gets_it(node: &Node) {
-    let_containerd_look(node);
     let host = node.host();
     let authority = Authority::new("corp");
     let server = authority.server(&[&host.name]);
@@ -56,7 +47,7 @@ fn a_registry_that_demands_a_client_certificate_gets_it(node: &Node) {
     let image = registry.image("app");
     let settled = Witness::of(node);
 
-    let ca = Declaration::ca(&registry.name(), &authority.root).docker_and_containerd();
+    let ca = Declaration::ca(&registry.name(), &authority.root);
     declare_at_once(node, &ca);
     let refused =
         if node.suite == Suite::Bookworm { "bad certificate" } else { "certificate required" };
@@ -71,7 +62,6 @@ fn a_registry_that_demands_a_client_certificate_gets_it(node: &Node) {
 /// Whether a pull is allowed is no business of regtrust's; that the question is asked over a
 /// connection that can be trusted is.
 fn a_login_reaches_a_registry_that_is_trusted(node: &Node) {
-    let_containerd_look(node);
     let host = node.host();
     let authority = Authority::new("corp");
     let setup = Setup::tls(authority.server(&[&host.name])).with_login("ann", "secret");
@@ -81,7 +71,7 @@ fn a_login_reaches_a_registry_that_is_trusted(node: &Node) {
     let words = node.run(["sh", "-c", &login]).verdict().unwrap_err();
     assert!(words.contains("x509"), "{words}");
 
-    declare_at_once(node, &Declaration::ca(&name, &authority.root).docker_and_containerd());
+    declare_at_once(node, &Declaration::ca(&name, &authority.root));
     Puller::Docker.pull(node, &image).unwrap_err();
     node.sh(&login);
     Puller::Docker.pull(node, &image).unwrap();
@@ -103,15 +93,11 @@ fn a_ca_makes_no_other_name_good(node: &Node) {
 }
 
 fn a_ca_does_not_help(node: &Node, words: &str, server: impl Fn(&Authority, &str) -> Identity) {
-    let_containerd_look(node);
     let host = node.host();
     let authority = Authority::new("corp");
     let registry = Setup::tls(server(&authority, &host.name)).at(&host).start(node);
     let image = registry.image("app");
-    declare_at_once(
-        node,
-        &Declaration::ca(&registry.name(), &authority.root).docker_and_containerd(),
-    );
+    declare_at_once(node, &Declaration::ca(&registry.name(), &authority.root));
     fails_with(node, &image, words);
 
     registry.stop();
@@ -129,39 +115,33 @@ fn a_self_signed_server_certificate_that_is_no_ca_is_trusted_all_the_same(node: 
 }
 
 fn a_self_signed_certificate_works(node: &Node, is_ca: bool) {
-    let_containerd_look(node);
     let host = node.host();
     let server = self_signed_server(&[&host.name], is_ca);
     let registry = Setup::tls(server.clone()).at(&host).start(node);
     let image = registry.image("app");
     fails_with(node, &image, "x509: certificate signed by unknown authority");
-    declare_at_once(
-        node,
-        &Declaration::ca(&registry.name(), &server.chain).docker_and_containerd(),
-    );
+    declare_at_once(node, &Declaration::ca(&registry.name(), &server.chain));
     works(node, &image);
 }
 
 /// docker and containerd look a registry up as the reference spells it.
 fn a_port_is_part_of_the_name(node: &Node) {
-    let_containerd_look(node);
     let host = node.host();
     let authority = Authority::new("corp");
     let setup = || Setup::tls(authority.server(&[&host.name])).at(&host);
     let (usual, other) = (setup().start(node), setup().on_port(8443).start(node));
     let (usual_image, other_image) = (usual.image("app"), other.image("app"));
-    declare_at_once(node, &Declaration::ca(&other.name(), &authority.root).docker_and_containerd());
+    declare_at_once(node, &Declaration::ca(&other.name(), &authority.root));
     works(node, &other_image);
     fails_with(node, &usual_image, "x509");
 }
 
 fn a_rotated_ca_is_trusted_at_once_and_the_old_one_no_longer(node: &Node) {
-    let_containerd_look(node);
     let host = node.host();
     let [old, new] = ["old", "new"].map(Authority::new);
     let registry = Setup::tls(old.server(&[&host.name])).at(&host).start(node);
     let (image, name) = (registry.image("app"), registry.name());
-    let declaration = |ca: &str| Declaration::ca(&name, ca).docker_and_containerd();
+    let declaration = |ca: &str| Declaration::ca(&name, ca);
     declare_at_once(node, &declaration(&old.root));
     works(node, &image);
 

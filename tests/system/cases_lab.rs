@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 
 use crate::case::{Case, case};
 use crate::lab::wait::eventually;
-use crate::lab::{Node, Suite};
+use crate::lab::{Node, Outfit, Suite};
 
 pub(crate) const CASES: &[Case] = &[
     case!(Alone a_node_is_gone_when_it_is_powered_off).on(&[Suite::Trixie]),
@@ -21,7 +21,7 @@ pub(crate) const HOLD: &str = "hold-node";
 
 /// What a test process looks like that somebody kills.
 pub(crate) fn hold() -> ! {
-    let node = Node::boot(Suite::Trixie);
+    let node = Node::boot(Suite::Trixie, Outfit::Packaged);
     println!("{} {}", node.keeper(), node.init());
     loop {
         std::thread::park();
@@ -61,7 +61,7 @@ fn mounts_of_the_lab() -> usize {
 }
 
 fn a_node_is_gone_when_it_is_powered_off() {
-    let node = Node::boot(Suite::Trixie);
+    let node = Node::boot(Suite::Trixie, Outfit::Packaged);
     let remains = Remains { keeper: node.keeper(), init: node.init() };
     assert!(!remains.are_gone());
     node.power_off();

@@ -21,11 +21,13 @@ use libtest_mimic::{Arguments, Trial};
 mod case;
 mod cases_certificates;
 mod cases_lab;
+mod cases_neighbours;
 mod cases_trust;
 mod lab;
 
 /// A module of cases has one constant; its cases run when that is named here.
-const CASES: &[&[Case]] = &[cases_lab::CASES, cases_trust::CASES, cases_certificates::CASES];
+const CASES: &[&[Case]] =
+    &[cases_lab::CASES, cases_trust::CASES, cases_certificates::CASES, cases_neighbours::CASES];
 
 fn main() -> ExitCode {
     let mut words = std::env::args().skip(1);

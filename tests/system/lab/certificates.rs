@@ -85,6 +85,8 @@ fn key() -> KeyPair {
 fn named(name: &str) -> CertificateParams {
     let mut parameters = CertificateParams::default();
     parameters.distinguished_name.push(DnType::CommonName, name);
+    parameters.not_before = date_time_ymd(2020, 1, 1);
+    parameters.not_after = date_time_ymd(2060, 1, 1);
     parameters
 }
 
@@ -96,11 +98,10 @@ fn authority(name: &str) -> CertificateParams {
 }
 
 fn server(names: &[&str]) -> CertificateParams {
+    let mut parameters = named(names.first().expect("a server has a name"));
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let mut parameters = CertificateParams::new(names.clone()).expect("host names");
-    parameters
-        .distinguished_name
-        .push(DnType::CommonName, names.first().cloned().unwrap_or_default());
+    parameters.subject_alt_names =
+        CertificateParams::new(names).expect("host names or addresses").subject_alt_names;
     parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     parameters
 }

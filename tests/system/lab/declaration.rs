@@ -29,10 +29,6 @@ impl Declaration {
         self.line(&format!("runtimes = [\"{runtime}\"]"))
     }
 
-    pub(crate) fn docker_and_containerd(self) -> Self {
-        self.line("runtimes = [\"docker\", \"containerd\"]")
-    }
-
     /// Anything else, a `[[registry.mirror]]` too, which has to come last.
     pub(crate) fn line(self, line: &str) -> Self {
         Self(self.0 + line + "\n")

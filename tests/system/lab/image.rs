@@ -5,8 +5,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use regtrust::content::Sha256Hex;
 use rustix::fs::{FlockOperation, flock};
-use sha2::{Digest, Sha256};
 
 /// Raised when [`furnish`] changes, because the key of a cached image must name all that made it.
 const EDITION: u32 = 1;
@@ -85,9 +85,8 @@ impl Suite {
 
     fn key(self) -> String {
         let recipe = format!("{EDITION}\n{}\n{}", self.recipe().join("\n"), MASKED.join("\n"));
-        let digest = Sha256::digest(recipe.as_bytes());
-        let digest: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        format!("{}-{digest}", self.name())
+        let digest = Sha256Hex::of(recipe.as_bytes()).to_string();
+        format!("{}-{}", self.name(), &digest[..16])
     }
 }
 

@@ -17,8 +17,6 @@
 //!     assert_eq!(survey.due(), [] as [&str; 0]);                // what the plan says it takes
 //!     Puller::Docker.pull(node, &image).unwrap();
 //!     assert_eq!(Witness::of(node), before);                    // same processes, no SIGHUP
-//!     node.withdraw("corp");
-//!     node.apply();
 //! }
 //! ```
 //!
@@ -34,9 +32,8 @@
 //! | see that nothing was disturbed | [`Witness`] |
 //! | wait | [`wait::eventually`] |
 //!
-//! A case need not clean up, but one that withdraws what it declared and restarts nothing leaves its
-//! node to the next case ([`pool`]), which saves a boot. Cases run in parallel, each alone on its
-//! node.
+//! A case need not clean up. One that restarts nothing leaves its node to the next case ([`pool`]),
+//! which saves a boot. Cases run in parallel, each alone on its node.
 
 pub(crate) mod archive;
 pub(crate) mod certificates;
@@ -58,7 +55,7 @@ pub(crate) mod witness;
 pub(crate) use certificates::{Authority, self_signed_server};
 pub(crate) use declaration::Declaration;
 pub(crate) use image::Suite;
-pub(crate) use node::Node;
+pub(crate) use node::{Node, Outfit};
 pub(crate) use pull::Puller;
 pub(crate) use registry::Setup;
 pub(crate) use witness::Witness;

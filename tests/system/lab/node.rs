@@ -37,9 +37,20 @@ impl Host {
     }
 }
 
+/// How a node is before anything happens to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outfit {
+    /// As the packages leave it.
+    Packaged,
+    /// A Kubernetes node whose containerd has been told by its installer to look in
+    /// `/etc/containerd/certs.d`: nothing that regtrust does for a registry needs a restart.
+    Kubernetes,
+}
+
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) suite: Suite,
+    pub(crate) outfit: Outfit,
     keeper: Keeper,
     init: u32,
     hosts: AtomicU32,
@@ -62,20 +73,21 @@ impl Output {
 
 impl Node {
     /// Boots a node and waits until docker and containerd are active on it.
-    pub(crate) fn boot(suite: Suite) -> Self {
+    pub(crate) fn boot(suite: Suite, outfit: Outfit) -> Self {
         static BOOTED: AtomicU32 = AtomicU32::new(0);
         let number = BOOTED.fetch_add(1, Ordering::Relaxed);
+        let image = image::of(suite);
         let keeper = Keeper::start(&Spec {
             name: format!("{suite}-{}-{number}", std::process::id()),
-            image: image::of(suite),
+            texts: outfit.texts(&image),
+            image,
             copies: vec![(
                 PathBuf::from("/usr/bin/regtrust"),
                 0o755,
                 PathBuf::from(env!("CARGO_BIN_EXE_regtrust")),
             )],
-            texts: vec![(PathBuf::from("/etc/hosts"), hosts_file())],
         });
-        let mut node = Self { suite, keeper, init: 0, hosts: AtomicU32::new(1) };
+        let mut node = Self { suite, outfit, keeper, init: 0, hosts: AtomicU32::new(1) };
         node.await_runtimes();
         node.sh(&format!("ip link set lo up && ip route add local {NETWORK} dev lo"));
         node
@@ -210,7 +222,9 @@ impl Node {
     }
 
     fn await_runtimes(&mut self) {
-        let active = ["systemctl", "is-active", "docker", "containerd"].map(str::to_owned);
+        // Asked about both at once, `is-active` says yes when one of them is.
+        let script = "systemctl is-active containerd && systemctl is-active docker";
+        let active = ["sh", "-c", script].map(str::to_owned);
         let outermost = self.keeper.outermost;
         let process = Path::new("/proc").join(outermost.to_string());
         self.init = eventually("docker and containerd are active", || {
@@ -220,6 +234,22 @@ impl Node {
             let state = self.execute(&active, &[], Duration::from_secs(10));
             (state.code == 0).then_some(self.init)
         });
+    }
+}
+
+impl Outfit {
+    /// The files that make it.
+    fn texts(self, image: &Path) -> Vec<(PathBuf, String)> {
+        let mut texts = vec![(PathBuf::from("/etc/hosts"), hosts_file())];
+        if self == Self::Kubernetes {
+            let config = PathBuf::from("etc/containerd/config.toml");
+            let mut text = std::fs::read_to_string(image.join(&config)).expect("the package's");
+            text += "  [plugins.\"io.containerd.grpc.v1.cri\".registry]\n";
+            text += "    config_path = \"/etc/containerd/certs.d\"\n";
+            texts.push((config, text));
+            texts.push((PathBuf::from("/var/lib/kubelet/config.yaml"), String::new()));
+        }
+        texts
     }
 }
 

@@ -6,8 +6,8 @@
 
 use std::sync::OnceLock;
 
+use regtrust::content::Sha256Hex;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::archive::{Member, tar};
 use super::image::{self, Suite};
@@ -24,8 +24,7 @@ struct Blob {
 
 impl Blob {
     fn new(content: Vec<u8>) -> Self {
-        let digest = Sha256::digest(&content);
-        Self { digest: digest.iter().map(|byte| format!("{byte:02x}")).collect(), content }
+        Self { digest: Sha256Hex::of(&content).to_string(), content }
     }
 
     fn json(value: &Value) -> Self {
@@ -47,7 +46,7 @@ impl Node {
     /// Makes `repository:1` exist in every registry of this node that is not an empty one. `salt`
     /// makes another image of it.
     pub(crate) fn store_image(&self, repository: &str, salt: &str) {
-        let files = stored(repository, salt);
+        let files = stored(layer(self.suite), repository, salt);
         let members: Vec<Member<'_>> =
             files.iter().map(|(path, content)| Member::file(path, 0o644, content)).collect();
         self.unpack(&members);
@@ -55,7 +54,7 @@ impl Node {
 
     /// Starts a docker container that runs until somebody stops it, from no registry at all.
     pub(crate) fn start_container(&self, name: &str) {
-        let archive = tar(&[Member::file("/bin/busybox", 0o755, busybox())]);
+        let archive = tar(&[Member::file("/bin/busybox", 0o755, &busybox(self.suite))]);
         let import = ["docker", "import", "-", "lab-box:1"];
         self.run_with(import, &archive, LIMIT).verdict().expect("an image is imported");
         self.sh(&format!(
@@ -65,8 +64,7 @@ impl Node {
 }
 
 /// The files of a repository in the registry's storage.
-fn stored(repository: &str, salt: &str) -> Vec<(String, Vec<u8>)> {
-    let layer = layer();
+fn stored(layer: &Blob, repository: &str, salt: &str) -> Vec<(String, Vec<u8>)> {
     let configuration = Blob::json(&json!({
         "architecture": architecture(),
         "os": "linux",
@@ -102,18 +100,15 @@ fn link(directory: &str, to: &Blob) -> (String, Vec<u8>) {
     (format!("{directory}/link"), format!("sha256:{}", to.digest).into_bytes())
 }
 
-fn layer() -> &'static Blob {
-    static LAYER: OnceLock<Blob> = OnceLock::new();
-    LAYER.get_or_init(|| Blob::new(tar(&[Member::file("/bin/busybox", 0o755, busybox())])))
+fn layer(suite: Suite) -> &'static Blob {
+    static LAYERS: [OnceLock<Blob>; Suite::ALL.len()] =
+        [const { OnceLock::new() }; Suite::ALL.len()];
+    LAYERS[suite as usize]
+        .get_or_init(|| Blob::new(tar(&[Member::file("/bin/busybox", 0o755, &busybox(suite))])))
 }
 
-/// The same on every generation, and therefore so are the digests.
-fn busybox() -> &'static [u8] {
-    static BUSYBOX: OnceLock<Vec<u8>> = OnceLock::new();
-    BUSYBOX.get_or_init(|| {
-        let path = image::of(Suite::Trixie).join("usr/bin/busybox");
-        std::fs::read(path).expect("the image has busybox-static")
-    })
+fn busybox(suite: Suite) -> Vec<u8> {
+    std::fs::read(image::of(suite).join("usr/bin/busybox")).expect("the image has busybox-static")
 }
 
 fn architecture() -> &'static str {

@@ -1,20 +1,23 @@
 //! Nodes for cases: one that is there and clean, else a new one.
 //!
 //! A boot costs two seconds, so a node serves many cases; but no case may find what another left.
-//! What is compared is what the cases are about: if every configuration file is as it was after the
-//! boot, byte for byte, and no daemon was restarted or signalled, the next case cannot tell. Else
-//! the node is thrown away. So a case that withdraws what it declared is also fast.
+//! So everything that a case declared is withdrawn. If every configuration file is then as it was
+//! after the boot, byte for byte, which is what the product promises, and no daemon was restarted,
+//! the next case cannot tell that there was one before it. Else the node is thrown away.
 
 use std::sync::Mutex;
 
 use super::image::Suite;
-use super::node::Node;
+use super::node::{Node, Outfit};
 use super::witness::Witness;
 
 /// Directories in which a case leaves its traces.
 const WATCHED: &str = "/etc/docker /etc/containerd /etc/containers /etc/regtrust /etc/rancher \
     /etc/ssl /etc/ca-certificates.conf /etc/systemd /etc/default /usr/local/share \
     /var/lib/kubelet /root /usr/lib/regtrust /run/regtrust";
+
+/// What buildx writes down about every build.
+const DIARY: &str = "/root/.docker/buildx";
 
 /// Fewer names than this are not enough for another case.
 const NAMES_FOR_A_CASE: u32 = 20;
@@ -34,23 +37,21 @@ struct Trace {
 static IDLE: Mutex<Vec<Idle>> = Mutex::new(Vec::new());
 
 /// Runs `case` on a node on which nothing has happened yet.
-pub(crate) fn on_a_clean_node(suite: Suite, case: impl FnOnce(&Node)) {
-    let Idle { node, clean } = take(suite).unwrap_or_else(|| {
-        let node = Node::boot(suite);
+pub(crate) fn on_a_clean_node(suite: Suite, outfit: Outfit, case: impl FnOnce(&Node)) {
+    let Idle { node, clean } = take(suite, outfit).unwrap_or_else(|| {
+        let node = Node::boot(suite, outfit);
         let clean = trace(&node);
         Idle { node, clean }
     });
     super::report::with_last_words(&node, || case(&node));
-    // A ledger that owns nothing is regtrust's memory of the case, and nobody else reads it.
-    node.remove("/var/lib/regtrust");
-    if trace(&node) == clean && node.hosts_left() >= NAMES_FOR_A_CASE {
+    if tidy(&node) && trace(&node) == clean && node.hosts_left() >= NAMES_FOR_A_CASE {
         IDLE.lock().expect("no case runs under the lock").push(Idle { node, clean });
     }
 }
 
 /// Runs `case` on a node that was booted for it: what restarts daemons needs no clean-up.
 pub(crate) fn on_a_fresh_node(suite: Suite, case: impl FnOnce(&Node)) {
-    let node = Node::boot(suite);
+    let node = Node::boot(suite, Outfit::Packaged);
     super::report::with_last_words(&node, || case(&node));
 }
 
@@ -59,17 +60,36 @@ pub(crate) fn drain() {
     IDLE.lock().expect("no case runs under the lock").clear();
 }
 
-fn take(suite: Suite) -> Option<Idle> {
+fn take(suite: Suite, outfit: Outfit) -> Option<Idle> {
     let mut idle = IDLE.lock().expect("no case runs under the lock");
-    let position = idle.iter().position(|idle| idle.node.suite == suite)?;
+    let wanted = |idle: &Idle| idle.node.suite == suite && idle.node.outfit == outfit;
+    let position = idle.iter().position(wanted)?;
     Some(idle.swap_remove(position))
+}
+
+/// Takes back what was declared. `false`: that is not possible without a restart.
+fn tidy(node: &Node) -> bool {
+    node.sh("rm -rf /etc/regtrust/* && mkdir -p /etc/regtrust/registries.d");
+    let (code, survey) = node.regtrust_exits(&["apply"]);
+    let needs_more = survey.due().iter().any(|effect| *effect != "reload-docker");
+    if code != 0 || needs_more {
+        return false;
+    }
+    node.perform(&survey.effects);
+    // A ledger that owns nothing is regtrust's memory of the case, and nobody else reads it.
+    node.remove("/etc/regtrust /var/lib/regtrust");
+    true
 }
 
 fn trace(node: &Node) -> Trace {
     let script = format!(
-        "find {WATCHED} -printf '%p %y %m %u %g %l\\n' 2>/dev/null | sort || true; \
+        "rm -rf {DIARY} && rmdir --ignore-fail-on-non-empty /root/.docker 2>/dev/null || true; \
+         find {WATCHED} -printf '%p %y %m %u %g %l\\n' 2>/dev/null | sort || true; \
          find {WATCHED} -type f -print0 2>/dev/null | sort --zero-terminated | \
          xargs --null --no-run-if-empty sha256sum"
     );
-    Trace { files: node.sh(&script), daemons: Witness::of(node) }
+    let mut daemons = Witness::of(node);
+    // A reload that took the last name away again has left no trace in dockerd.
+    daemons.docker.hangups = 0;
+    Trace { files: node.sh(&script), daemons }
 }

@@ -73,12 +73,18 @@ impl Node {
     /// A command that ends with a survey. Exit codes 0 and 2 are good; a case that expects another
     /// runs regtrust with [`Node::run`].
     pub(crate) fn regtrust(&self, arguments: &[&str]) -> Survey {
-        let output = self.run(["regtrust", "--json"].iter().chain(arguments).copied());
-        let good = matches!(output.code, 0 | 2);
-        assert!(good, "{arguments:?}: {}\n{}{}", output.code, output.stdout, output.stderr);
-        let mut survey: Survey = serde_json::from_str(&output.stdout).expect("one JSON document");
-        survey.text = output.stdout;
+        let (code, survey) = self.regtrust_exits(arguments);
+        assert!(matches!(code, 0 | 2), "{arguments:?}: exit code {code}\n{}", survey.text);
         survey
+    }
+
+    /// The same, with whatever exit code.
+    pub(crate) fn regtrust_exits(&self, arguments: &[&str]) -> (i32, Survey) {
+        let output = self.run(["regtrust", "--json"].iter().chain(arguments).copied());
+        let mut survey: Survey = serde_json::from_str(&output.stdout)
+            .unwrap_or_else(|_| panic!("{arguments:?}: {}{}", output.stdout, output.stderr));
+        survey.text = output.stdout;
+        (output.code, survey)
     }
 
     /// Does what the plan named, with the very commands that it named, and waits until it is done.
