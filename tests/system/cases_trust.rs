@@ -7,6 +7,8 @@ use crate::lab::{Authority, Declaration, Node, Puller, Setup, Suite, Witness};
 pub(crate) const CASES: &[Case] = &[
     case!(docker_trusts_a_private_ca_at_once_and_no_longer),
     case!(Fresh containerd_trusts_a_private_ca_after_the_one_restart_for_its_config_path),
+    case!(Kubernetes containerd_pulls_without_tls_at_once),
+    case!(Kubernetes containerd_skips_verification_at_once),
     case!(docker_pulls_without_tls_after_a_reload_and_not_before),
     case!(podman_trusts_what_docker_was_told),
     case!(buildkit_trusts_a_private_ca_at_once).on(&[Suite::Trixie, Suite::Forky]),
@@ -75,6 +77,40 @@ fn containerd_trusts_a_private_ca_after_the_one_restart_for_its_config_path(node
     let words = Puller::Containerd.pull(node, &image).unwrap_err();
     assert!(words.contains("x509"), "{words}");
     assert_eq!(Witness::of(node), settled, "hosts.toml disturbs nothing once it is read");
+}
+
+/// Up to 1.7 containerd passes a hosts.toml without a `host` table over in silence. A `ca.crt` beside
+/// it then works by accident; this does not.
+fn containerd_pulls_without_tls_at_once(node: &Node) {
+    let registry = Setup::plain().start(node);
+    containerd_goes_by_the_declaration(node, &registry, "http", "HTTP response to HTTPS client");
+}
+
+fn containerd_skips_verification_at_once(node: &Node) {
+    let host = node.host();
+    let authority = Authority::new("corp");
+    let registry = Setup::tls(authority.server(&["other.lab"])).at(&host).start(node);
+    containerd_goes_by_the_declaration(node, &registry, "skip-verify", "x509");
+}
+
+fn containerd_goes_by_the_declaration(
+    node: &Node,
+    registry: &Registry<'_>,
+    trust: &str,
+    without: &str,
+) {
+    let image = registry.image("app");
+    let before = Witness::of(node);
+    for _ in 0..2 {
+        let words = Puller::Containerd.pull(node, &image).unwrap_err();
+        assert!(words.contains(without), "{words}");
+        node.declare("corp", &Declaration::of(&registry.name(), trust).only("containerd"));
+        assert_eq!(node.apply().due(), NOTHING);
+        Puller::Containerd.pull(node, &image).unwrap();
+        node.withdraw("corp");
+        assert_eq!(node.apply().due(), NOTHING);
+    }
+    assert_eq!(Witness::of(node), before);
 }
 
 fn docker_pulls_without_tls_after_a_reload_and_not_before(node: &Node) {
