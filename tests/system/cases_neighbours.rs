@@ -4,6 +4,7 @@ use crate::case::{Case, case};
 use crate::lab::{Authority, Declaration, Node, Puller, Setup, Witness};
 
 pub(crate) const CASES: &[Case] = &[
+    case!(Fresh what_was_applied_is_in_force_after_a_reboot_and_nothing_is_due),
     case!(Fresh a_container_lives_through_everything_that_a_plan_names),
     case!(what_an_administrator_wrote_is_a_conflict_and_stays),
     case!(Kubernetes a_mirror_is_asked_first_and_the_registry_if_it_has_nothing),
@@ -33,6 +34,22 @@ fn a_container_lives_through_everything_that_a_plan_names(node: &Node) {
     );
     assert_ne!(after.containerd.pid, before.containerd.pid);
     assert_eq!(node.plan().due(), [] as [&str; 0]);
+}
+
+fn what_was_applied_is_in_force_after_a_reboot_and_nothing_is_due(node: &Node) {
+    let host = node.host();
+    let setup = || Setup::plain().at(&host);
+    let registry = setup().start(node);
+    let image = registry.image("app");
+    let both = "runtimes = [\"docker\", \"containerd\"]";
+    node.declare("plain", &Declaration::of(&registry.name(), "http").line(both));
+    assert_eq!(node.apply().due(), ["reload-docker", "restart-containerd"]);
+
+    node.reboot();
+    let _registry = setup().start(node);
+    assert_eq!(node.plan().due(), [] as [&str; 0], "both have started since");
+    Puller::Docker.pull(node, &image).unwrap();
+    Puller::Containerd.pull(node, &image).unwrap();
 }
 
 fn what_an_administrator_wrote_is_a_conflict_and_stays(node: &Node) {

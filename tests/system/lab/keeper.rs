@@ -21,6 +21,8 @@ use std::io::{self, BufRead, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nix::mount::{MsFlags, mount};
@@ -33,6 +35,12 @@ use super::image;
 
 /// The first argument that makes this program a keeper instead of a test run.
 pub(crate) const ARGUMENT: &str = "keep-node";
+
+/// The one order that a keeper takes; the end of the orders is the other.
+const POWER_OFF: &str = "power off";
+
+/// How systemd-nspawn asks whoever started it to start it again.
+const REBOOT: i32 = 133;
 
 const CGROUPS: &str = "/sys/fs/cgroup";
 const CGROUP_PREFIX: &str = "regtrust-lab-";
@@ -58,9 +66,9 @@ pub(crate) struct Keeper {
     process: Child,
     /// Closing it ends the node.
     orders: Option<ChildStdin>,
-    words: io::BufReader<ChildStdout>,
-    /// The process around systemd-nspawn, in this machine's PID namespace.
-    pub(crate) outermost: u32,
+    words: Mutex<io::BufReader<ChildStdout>>,
+    /// Another one after a reboot.
+    outermost: AtomicU32,
 }
 
 /// The node's process 1, seen from this machine: systemd-nspawn's child, which is for a moment a
@@ -88,12 +96,31 @@ impl Keeper {
             .spawn()
             .expect("a keeper starts");
         let orders = process.stdin.take();
-        let mut words = io::BufReader::new(process.stdout.take().expect("stdout is a pipe"));
-        let mut line = String::new();
-        words.read_line(&mut line).expect("a keeper can be heard");
+        let words = io::BufReader::new(process.stdout.take().expect("stdout is a pipe"));
+        let keeper =
+            Self { process, orders, words: Mutex::new(words), outermost: AtomicU32::new(0) };
+        keeper.await_boot();
+        keeper
+    }
+
+    /// The process around systemd-nspawn, in this machine's PID namespace.
+    pub(crate) fn outermost(&self) -> u32 {
+        self.outermost.load(Ordering::Relaxed)
+    }
+
+    /// Waits until the node is booting, for the first time or again.
+    pub(crate) fn await_boot(&self) {
+        let line = self.hear();
         let outermost =
             line.trim().parse().unwrap_or_else(|_| panic!("no node: its keeper said why"));
-        Self { process, orders, words, outermost }
+        self.outermost.store(outermost, Ordering::Relaxed);
+    }
+
+    fn hear(&self) -> String {
+        let mut line = String::new();
+        let mut words = self.words.lock().expect("nobody panics while listening");
+        words.read_line(&mut line).expect("a keeper can be heard");
+        line
     }
 
     pub(crate) fn process(&self) -> u32 {
@@ -109,9 +136,9 @@ impl Keeper {
     /// The end of a machine that is shut down properly.
     pub(crate) fn power_off(&mut self) {
         if let Some(mut orders) = self.orders.take() {
-            orders.write_all(b"power off\n").expect("a keeper takes orders");
+            writeln!(orders, "{POWER_OFF}").expect("a keeper takes orders");
             // The keeper says one more line when its node is down; only then may the pipe close.
-            self.words.read_line(&mut String::new()).expect("a keeper can be heard");
+            self.hear();
         }
     }
 }
@@ -132,13 +159,21 @@ fn node_dir(name: &str) -> PathBuf {
 pub(crate) fn keep(spec: &str) {
     let spec: Spec = serde_json::from_str(spec).expect("a specification");
     let cgroup = prepare(&spec).expect("a place for a node");
-    let mut node = boot(&spec).expect("systemd-nspawn starts");
-    let outermost = node.id();
-    say(&outermost.to_string());
-
-    // The main thread stays the parent: it is this thread whose end ends the node.
-    let orders = std::thread::spawn(move || follow_orders(outermost));
-    node.wait().expect("the node can be waited for");
+    let kept = Arc::new(Kept::default());
+    let orders = std::thread::spawn({
+        let kept = Arc::clone(&kept);
+        move || kept.follow_orders()
+    });
+    // The main thread is the parent: it is this thread whose end ends the node.
+    loop {
+        let mut node = boot(&spec).expect("systemd-nspawn starts");
+        kept.is(node.id());
+        say(&node.id().to_string());
+        let ended = node.wait().expect("the node can be waited for");
+        if ended.code() != Some(REBOOT) {
+            break;
+        }
+    }
     remove_cgroup(&cgroup);
     say("down");
     // The console stays readable until nobody can want it any more.
@@ -151,17 +186,45 @@ fn say(line: &str) {
     _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
 }
 
-fn follow_orders(outermost: u32) {
-    for order in io::stdin().lines() {
-        if order.is_ok_and(|order| order == "power off") {
-            signal(child(outermost).unwrap_or(outermost), Signal::SIGTERM);
+/// What the keeper's two threads know of the node.
+#[derive(Debug, Default)]
+struct Kept {
+    outermost: AtomicU32,
+    /// The tests are over, or dead.
+    unwanted: AtomicBool,
+}
+
+impl Kept {
+    /// The node has been started. The tests may have died while it rebooted: whoever comes second,
+    /// this or the end of the orders, sees what the other has stored.
+    fn is(&self, outermost: u32) {
+        self.outermost.store(outermost, Ordering::SeqCst);
+        if self.unwanted.load(Ordering::SeqCst) {
+            self.signal(Signal::SIGKILL);
         }
     }
-    // systemd-nspawn first, so that the process around it reaps it.
-    signal(child(outermost).unwrap_or(outermost), Signal::SIGKILL);
+
+    fn follow_orders(&self) {
+        for order in io::stdin().lines() {
+            if order.is_ok_and(|order| order == POWER_OFF) {
+                self.signal(Signal::SIGTERM);
+            }
+        }
+        self.unwanted.store(true, Ordering::SeqCst);
+        self.signal(Signal::SIGKILL);
+    }
+
+    /// To systemd-nspawn, so that the process around it reaps it.
+    fn signal(&self, what: Signal) {
+        let outermost = self.outermost.load(Ordering::SeqCst);
+        signal(child(outermost).unwrap_or(outermost), what);
+    }
 }
 
 fn signal(process: u32, signal: Signal) {
+    if process == 0 {
+        return; // not started yet, and to `kill` it would mean everybody here
+    }
     // It may be gone already, and that is what is wanted.
     _ = kill(Pid::from_raw(process.cast_signed()), signal);
 }

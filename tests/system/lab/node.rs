@@ -52,7 +52,8 @@ pub(crate) struct Node {
     pub(crate) suite: Suite,
     pub(crate) outfit: Outfit,
     keeper: Keeper,
-    init: u32,
+    /// Another one after a reboot.
+    init: AtomicU32,
     hosts: AtomicU32,
 }
 
@@ -87,15 +88,15 @@ impl Node {
                 PathBuf::from(env!("CARGO_BIN_EXE_regtrust")),
             )],
         });
-        let mut node = Self { suite, outfit, keeper, init: 0, hosts: AtomicU32::new(1) };
+        let node =
+            Self { suite, outfit, keeper, init: AtomicU32::new(0), hosts: AtomicU32::new(1) };
         node.await_runtimes();
-        node.sh(&format!("ip link set lo up && ip route add local {NETWORK} dev lo"));
         node
     }
 
     /// The node's process 1, seen from this machine. `/proc/PID/root` is the node's file system.
     pub(crate) fn init(&self) -> u32 {
-        self.init
+        self.init.load(Ordering::Relaxed)
     }
 
     /// The process whose end is the node's.
@@ -143,7 +144,7 @@ impl Node {
 
     fn execute(&self, arguments: &[String], stdin: &[u8], limit: Duration) -> Output {
         let mut child = Command::new("nsenter")
-            .args(["--target", &self.init.to_string(), "--all", "env", "--ignore-environment"])
+            .args(["--target", &self.init().to_string(), "--all", "env", "--ignore-environment"])
             .args(["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"])
             .args(["HOME=/root", "LC_ALL=C.UTF-8"])
             .args(["timeout", "--kill-after=5", &limit.as_secs().to_string()])
@@ -221,19 +222,29 @@ impl Node {
         self.keeper.power_off();
     }
 
-    fn await_runtimes(&mut self) {
+    /// Reboots the node and waits for its runtimes. Files stay, registries and `/run` do not.
+    pub(crate) fn reboot(&self) {
+        self.sh("systemctl reboot");
+        self.keeper.await_boot();
+        self.await_runtimes();
+    }
+
+    /// Waits for docker and containerd, and makes the node's network.
+    fn await_runtimes(&self) {
         // Asked about both at once, `is-active` says yes when one of them is.
         let script = "systemctl is-active containerd && systemctl is-active docker";
         let active = ["sh", "-c", script].map(str::to_owned);
-        let outermost = self.keeper.outermost;
+        let outermost = self.keeper.outermost();
         let process = Path::new("/proc").join(outermost.to_string());
-        self.init = eventually("docker and containerd are active", || {
+        eventually("docker and containerd are active", || {
             let console = || self.keeper.console();
             assert!(process.exists(), "the node went down while it booted:\n{}", console());
-            self.init = keeper::init(outermost)?;
+            let init = keeper::init(outermost)?;
+            self.init.store(init, Ordering::Relaxed);
             let state = self.execute(&active, &[], Duration::from_secs(10));
-            (state.code == 0).then_some(self.init)
+            (state.code == 0).then_some(())
         });
+        self.sh(&format!("ip link set lo up && ip route add local {NETWORK} dev lo"));
     }
 }
 
