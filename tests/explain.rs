@@ -1,6 +1,5 @@
 //! Why a registry stands as it stands: which file, which rule of the policy, which generation.
 #![expect(clippy::disallowed_methods, reason = "a test runs the program")]
-#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 #[path = "common/machine.rs"]
 mod common;

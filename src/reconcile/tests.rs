@@ -108,7 +108,7 @@ impl Tree {
         state::generation_numbers(&self.root).unwrap()
     }
 
-    fn generation(&self, number: u64) -> String {
+    fn generation(number: u64) -> String {
         format!("{STATE}/generations/{number}.json")
     }
 

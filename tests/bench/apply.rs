@@ -13,6 +13,13 @@
 //! cargo bench --bench apply -- --in DIR   on another file system
 //! ```
 #![expect(
+    clippy::cast_precision_loss,
+    clippy::needless_pass_by_value,
+    clippy::semicolon_if_nothing_returned,
+    clippy::format_collect,
+    reason = "it prints rounded figures, and what it does beside measuring may take its time"
+)]
+#![expect(
     clippy::disallowed_methods,
     clippy::disallowed_types,
     clippy::expect_used,

@@ -39,7 +39,7 @@ impl Took {
         let (start, before) = (Instant::now(), processor(UsageWho::RUSAGE_SELF));
         work();
         let elapsed = start.elapsed();
-        Self { elapsed, processor: processor(UsageWho::RUSAGE_SELF) - before }
+        Self { elapsed, processor: processor(UsageWho::RUSAGE_SELF).saturating_sub(before) }
     }
 }
 

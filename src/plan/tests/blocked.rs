@@ -133,12 +133,12 @@ fn a_file_that_a_free_registry_needs_is_written_whoever_else_is_blocked() {
 
 #[test]
 fn a_daemon_json_that_cannot_be_edited_blocks_only_those_who_need_it() {
-    let plain =
+    let holding =
         |text: &[u8]| Found::File { content: Content::plain(text), mode: 0o644, immutable: false };
     for found in [
-        plain(b"{"),
-        plain(b"\xff"),
-        plain(b"{\"insecure-registries\": \"a.corp\"}"),
+        holding(b"{"),
+        holding(b"\xff"),
+        holding(b"{\"insecure-registries\": \"a.corp\"}"),
         Found::Symlink { to: "/srv/daemon.json".to_owned() },
         Found::Directory,
         Found::Unreadable { error: "input/output error".to_owned() },

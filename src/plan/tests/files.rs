@@ -114,7 +114,7 @@ fn a_file_with_another_name_goes_when_nobody_wants_it_any_more() {
     assert_eq!(node.owned(), [format!("/{CA_FILE}")]);
 }
 
-/// Where config_path is docker's own directory, both runtimes want the same file.
+/// Where `config_path` is docker's own directory, both runtimes want the same file.
 fn shared() -> Node {
     let mut node = Node::with_docker("26.1.5");
     node.add_containerd("1.7.24");

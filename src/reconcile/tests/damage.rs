@@ -55,7 +55,7 @@ fn a_lost_ledger_is_begun_anew_beside_the_old_generations() {
 #[test]
 fn the_record_of_what_is_in_force_is_written_again_when_it_is_lost() {
     let mut tree = Tree::with(&["a.corp"]);
-    tree.remove(&tree.generation(1));
+    tree.remove(&Tree::generation(1));
     assert_eq!(tree.apply().plan.ledger.generation, 2);
     assert_eq!(tree.generations(), [2]);
     assert!(!tree.apply().has_changes());
@@ -64,7 +64,7 @@ fn the_record_of_what_is_in_force_is_written_again_when_it_is_lost() {
 #[test]
 fn what_is_held_by_a_lost_record_is_an_error_with_a_cure() {
     let mut tree = Tree::with(&["a.corp"]);
-    tree.remove(&tree.generation(1));
+    tree.remove(&Tree::generation(1));
     let right = tree.text(DECLARATIONS).unwrap();
     tree.write(DECLARATIONS, "[[");
     let (message, hint) = said(tree.try_apply());
@@ -87,7 +87,7 @@ fn a_pin_to_a_lost_generation_can_be_released() {
     tree.apply();
     tree.pin(1);
     tree.apply();
-    tree.remove(&tree.generation(1));
+    tree.remove(&Tree::generation(1));
     let (message, hint) = said(tree.survey());
     assert_eq!(message, "the node is pinned to generation 1, which is not kept any more");
     let cure = "`regtrust rollback --release` follows the declarations again";
@@ -100,7 +100,7 @@ fn a_pin_to_a_lost_generation_can_be_released() {
 #[test]
 fn a_damaged_generation_keeps_nothing_from_being_changed_or_forgotten() {
     let mut tree = Tree::with(&["a.corp"]);
-    tree.write(&tree.generation(1), "{");
+    tree.write(&Tree::generation(1), "{");
     for number in 0..=crate::generation::KEPT {
         tree.declare(&[&format!("r{number}.corp")]);
         tree.apply();
@@ -111,7 +111,7 @@ fn a_damaged_generation_keeps_nothing_from_being_changed_or_forgotten() {
 #[test]
 fn a_generation_with_an_impossible_number_is_no_trouble() {
     let mut tree = Tree::with(&["a.corp"]);
-    tree.write(&tree.generation(u64::MAX - 5), "{}");
+    tree.write(&Tree::generation(u64::MAX - 5), "{}");
     tree.declare(&["b.corp"]);
     tree.apply();
     assert!(tree.has_ca("b.corp"));
@@ -120,12 +120,12 @@ fn a_generation_with_an_impossible_number_is_no_trouble() {
 #[test]
 fn an_altered_blob_is_not_restored() {
     let mut tree = Tree::with(&["a.corp"]);
-    let record = tree.text(&tree.generation(1)).unwrap();
+    let record = tree.text(&Tree::generation(1)).unwrap();
     let other = crate::plan::fixtures::CA_B.replace('\n', "\\n");
     let start = record.find("-----BEGIN").unwrap();
     let end =
         record.find("-----END CERTIFICATE-----\\n").unwrap() + "-----END CERTIFICATE-----\\n".len();
-    tree.write(&tree.generation(1), &format!("{}{other}{}", &record[..start], &record[end..]));
+    tree.write(&Tree::generation(1), &format!("{}{other}{}", &record[..start], &record[end..]));
     tree.write(DECLARATIONS, "[[");
     let (message, hint) = said(tree.try_apply());
     assert_eq!(message, "generation 1 cannot be restored");
