@@ -161,6 +161,7 @@ fn assemble(
     let mut conflicts = wants.conflicts;
     conflicts.extend(outcome.conflicts);
     conflicts.extend(shared.conflicts);
+    conflicts.extend(store::unreadable(situation, &ledger));
     conflicts.sort();
     conflicts.dedup();
     let mut pending = pending(&changes, &wanted);

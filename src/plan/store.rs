@@ -8,8 +8,8 @@ use super::change::{Changes, FileEdit};
 use crate::ledger::{Changed, Ledger, Loads};
 use crate::observed::{CaLayout, CriUse, Found, Observed};
 use crate::path::NodePath;
-use crate::target::Target;
 use crate::target::system_ca::{self, CaToolNeed};
+use crate::target::{Conflict, Target};
 use crate::trust::certificate::CaBundle;
 
 /// The tool that has to run, and why.
@@ -48,6 +48,20 @@ pub(super) fn settle(
         note_unread_roots(situation, ledger);
     }
     need.is_due().then_some(ToolDue { layout, need })
+}
+
+/// Whether the tool has to run cannot be told from a bundle that cannot be read, and that is to be
+/// said: else "nothing failed" would be believed.
+pub(super) fn unreadable(situation: &Situation<'_>, ledger: &Ledger) -> Option<Conflict> {
+    let path = system_ca::bundle(situation.observed.ca_layout?);
+    let Found::Unreadable { error } = situation.observed.files.get(&path)? else { return None };
+    ledger.uses_system_store().then(|| Conflict {
+        target: Target::SystemCa,
+        path: path.to_string(),
+        items: BTreeSet::new(),
+        message: format!("it cannot be read, so what it still has is not known: {error}"),
+        cure: "make it readable for regtrust".to_owned(),
+    })
 }
 
 /// A bundle that is there and cannot be read may lack anything and may still have anything.
