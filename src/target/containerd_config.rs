@@ -1,8 +1,8 @@
 //! containerd's config.toml: the one key, `config_path`, that makes CRI read registry settings.
 //!
 //! Everything else is somebody else's, and a wrong edit takes the kubelet's runtime down: containerd
-//! stays up and only its CRI plugin fails to load. So [`examine`] first says what the present
-//! configuration means to the containerd that reads it, and [`merge`] edits only where that is
+//! stays up and only its CRI plugin fails to load. So [`examine()`] first says what the present
+//! configuration means to the containerd that reads it, and [`merge()`] edits only where that is
 //! "nothing is set".
 
 mod examine;

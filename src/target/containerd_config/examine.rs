@@ -36,7 +36,7 @@ pub enum HostsDir {
     Ours {
         directory: NodePath,
     },
-    /// Nothing is set, and [`super::merge`] may set it.
+    /// Nothing is set, and [`super::merge()`] may set it.
     Unset,
     /// It is not set and not ours to set; a note says what to add by hand. Registry settings are
     /// written nevertheless, to be found once it is.
