@@ -15,8 +15,8 @@ demo: build ## declares three registries on a scratch node and takes them back
 	@tests/demo.sh
 
 test: tools ## all tests
-	$(CARGO) test --locked --all-targets
 	$(CARGO) test --locked --doc
+	$(CARGO) test --locked --all-targets
 
 check: ## formatting, lints, licences, bans, sources, documentation
 	$(CARGO) fmt --check
