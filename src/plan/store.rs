@@ -40,7 +40,7 @@ pub(super) fn settle(
     // What somebody else adds as well stays in the bundle, however often the tool runs.
     let theirs = system_ca::added_by_others(layout, files, &situation.ledger.files);
     ledger.leaving_store.retain(|fingerprint| !theirs.contains(fingerprint));
-    let need = need(files.get(&system_ca::bundle(layout)), ledger);
+    let need = need(files.get(&layout.bundle()), ledger);
     // What has left the bundle needs no remembering.
     ledger.leaving_store.clone_from(&need.lingering);
     // Daemons load the bundle and not what it is made from: while that needs no change, they don't.
@@ -53,7 +53,7 @@ pub(super) fn settle(
 /// Whether the tool has to run cannot be told from a bundle that cannot be read, and that is to be
 /// said: else "nothing failed" would be believed.
 pub(super) fn unreadable(situation: &Situation<'_>, ledger: &Ledger) -> Option<Conflict> {
-    let path = system_ca::bundle(situation.observed.ca_layout?);
+    let path = situation.observed.ca_layout?.bundle();
     let Found::Unreadable { error } = situation.observed.files.get(&path)? else { return None };
     ledger.uses_system_store().then(|| Conflict {
         target: Target::SystemCa,

@@ -11,7 +11,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Believer, Item, Target, WantedFile, Wants};
 use crate::content::{Content, Sha256Hex};
 use crate::ledger::OwnedFile;
-use crate::node_path;
 use crate::observed::{CaLayout, Files};
 use crate::path::NodePath;
 use crate::trust::certificate::{CaBundle, CaCertificate};
@@ -51,26 +50,6 @@ const UPDATE_CA_TRUST: CaTool = CaTool {
     argv_after_removal: &["/usr/bin/update-ca-trust"],
 };
 
-/// Where certificates are dropped in.
-pub fn anchors(layout: CaLayout) -> NodePath {
-    match layout {
-        CaLayout::Debian | CaLayout::Alpine => node_path!("usr/local/share/ca-certificates"),
-        CaLayout::Redhat => node_path!("etc/pki/ca-trust/source/anchors"),
-        CaLayout::Suse => node_path!("etc/pki/trust/anchors"),
-        CaLayout::Arch => node_path!("etc/ca-certificates/trust-source/anchors"),
-    }
-}
-
-/// What the tool writes and programs read.
-pub fn bundle(layout: CaLayout) -> NodePath {
-    match layout {
-        CaLayout::Debian | CaLayout::Alpine => node_path!("etc/ssl/certs/ca-certificates.crt"),
-        CaLayout::Redhat => node_path!("etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem"),
-        CaLayout::Suse => node_path!("var/lib/ca-certificates/ca-bundle.pem"),
-        CaLayout::Arch => node_path!("etc/ca-certificates/extracted/tls-ca-bundle.pem"),
-    }
-}
-
 pub fn tool(layout: CaLayout) -> &'static CaTool {
     match layout {
         CaLayout::Debian | CaLayout::Alpine => &UPDATE_CA_CERTIFICATES,
@@ -105,7 +84,7 @@ pub fn want(
             continue;
         };
         for certificate in entry.trust.ca().into_iter().flat_map(CaBundle::certificates) {
-            let path = anchors(layout).join(&file_name(certificate));
+            let path = layout.anchors().join(&file_name(certificate));
             // A file of ours stays even beside theirs: withdrawing it because of them, and adding
             // it again when they go, would be two runs of the tool for nothing.
             if let Some(theirs) = theirs.get(&certificate.fingerprint)
@@ -157,7 +136,7 @@ fn foreign(
     owned: &BTreeMap<NodePath, OwnedFile>,
     leaving: &BTreeSet<String>,
 ) -> BTreeMap<Sha256Hex, NodePath> {
-    let path = bundle(layout);
+    let path = layout.bundle();
     let present = files.content(&path).map(|bundle| fingerprints(bundle.bytes()));
     let is_theirs = |found: &Sha256Hex| !leaving.contains(&found.short());
     let present = present.into_iter().flatten().filter(is_theirs).map(|one| (one, path.clone()));
@@ -180,7 +159,7 @@ fn in_anchors(
     files: &Files,
     owned: &BTreeMap<NodePath, OwnedFile>,
 ) -> BTreeMap<Sha256Hex, NodePath> {
-    let directory = anchors(layout);
+    let directory = layout.anchors();
     // Debian's tool passes over every other name.
     let is_read = |name: &&str| layout != CaLayout::Debian || name.ends_with(SUFFIX);
     let paths = files.names(&directory).filter(is_read).map(|name| directory.join(name));

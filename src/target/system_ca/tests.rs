@@ -60,15 +60,15 @@ fn short(seed: u8) -> String {
 }
 
 fn path(layout: CaLayout, seed: u8) -> NodePath {
-    anchors(layout).join(&format!("regtrust-{}.crt", short(seed)))
+    layout.anchors().join(&format!("regtrust-{}.crt", short(seed)))
 }
 
 fn store(layout: CaLayout, name: &str, bytes: &[u8]) -> Files {
     let content = Content::plain(bytes);
     let found = Found::File { content, mode: 0o644, immutable: false };
     Files {
-        found: [(anchors(layout).join(name), found)].into(),
-        listings: [(anchors(layout), [name.to_owned()].into())].into(),
+        found: [(layout.anchors().join(name), found)].into(),
+        listings: [(layout.anchors(), [name.to_owned()].into())].into(),
     }
 }
 
@@ -142,7 +142,7 @@ fn a_certificate_that_somebody_added_by_hand_is_not_added_again() {
         let wants =
             want(&[&entry("a.corp", &[1])], Some(layout), &files, &BTreeMap::new(), &none());
         let mut expected = Wants::default();
-        let theirs = anchors(layout).join(name);
+        let theirs = layout.anchors().join(name);
         expected
             .note(&item("a.corp"), format!("`{theirs}` already makes the system trust CN=CA 1"));
         assert_eq!(wants, expected);
@@ -168,7 +168,7 @@ fn a_certificate_that_the_distribution_brings_is_not_added_again() {
     let layout = CaLayout::Debian;
     let content = Content::plain(pem(&[1; 700], 76));
     let found = Found::File { content, mode: 0o644, immutable: false };
-    let files = Files { found: [(bundle(layout), found)].into(), ..Files::default() };
+    let files = Files { found: [(layout.bundle(), found)].into(), ..Files::default() };
     let entry = entry("a.corp", &[1]);
     let files_of = |owned: &BTreeMap<_, _>, leaving: &BTreeSet<_>| {
         want(&[&entry], Some(layout), &files, owned, leaving).files.len()
@@ -181,7 +181,7 @@ fn a_certificate_that_the_distribution_brings_is_not_added_again() {
 #[test]
 fn what_others_add_is_told_from_what_we_add() {
     let files = store(CaLayout::Debian, "corp.crt", pem(&[1; 700], 64).as_bytes());
-    let ours = owned(anchors(CaLayout::Debian).join("corp.crt"));
+    let ours = owned(CaLayout::Debian.anchors().join("corp.crt"));
     for (owned, theirs) in [(BTreeMap::new(), [short(1)].into()), (ours, none())] {
         assert_eq!(added_by_others(CaLayout::Debian, &files, &owned), theirs);
     }
@@ -246,5 +246,5 @@ fn a_removal_needs_debians_tool_to_drop_dead_links() {
 fn a_file_of_ours_is_known_by_its_name() {
     let ours = path(CaLayout::Debian, 1);
     assert_eq!(fingerprint_in(&ours), Some(&*short(1)));
-    assert_eq!(fingerprint_in(&anchors(CaLayout::Debian).join("corp.crt")), None);
+    assert_eq!(fingerprint_in(&CaLayout::Debian.anchors().join("corp.crt")), None);
 }
