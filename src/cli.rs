@@ -14,15 +14,21 @@ use crate::process;
 mod adopt;
 mod apply;
 mod args;
+mod daemon;
 mod explain;
 mod failure;
 mod history;
+mod job;
 mod lint;
+mod locks;
+mod man;
 mod paint;
 mod plan;
 mod print;
+mod remote;
 mod session;
 mod status;
+mod told;
 mod view;
 mod visible;
 
@@ -62,16 +68,28 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         print::data(&script)?;
         return Ok(Exit::Done);
     }
+    if let Command::Man { page } = &cli.command {
+        return man::run(page.as_deref());
+    }
     let session = Session::open(&cli.node, cli.output)?;
     match cli.command {
         Command::Plan => plan::run(&session),
         Command::Apply(args) => apply::run(&session, &args),
-        Command::Status => status::run(&session),
+        Command::Status(args) => status::run(&session, args),
         Command::Explain { host } => explain::run(&session, &host),
         Command::Lint { paths } => lint::run(&session, &paths),
         Command::Adopt(args) => adopt::run(&session, &args),
         Command::History => history::list(&session),
         Command::Rollback(args) => history::rollback(&session, &args),
-        Command::Completions { .. } => Ok(Exit::Done),
+        Command::Check { hosts } => daemon::check(&session, &hosts),
+        Command::Health => daemon::health(&session),
+        Command::Confirm { revision } => daemon::confirm(&session, revision),
+        Command::Pause(args) => daemon::pause(&session, &args),
+        Command::Resume => daemon::resume(&session),
+        Command::Restart(args) => daemon::restart(&session, &args),
+        Command::Hold { name, command } if command.is_empty() => daemon::hold(&session, &name),
+        Command::Hold { name, command } => job::run(&session, &name, &command),
+        Command::Locks(args) => locks::run(&session, &args),
+        Command::Completions { .. } | Command::Man { .. } => Ok(Exit::Done),
     }
 }

@@ -1,11 +1,14 @@
 //! Bytes of files, and which of them must never be seen.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
+
+use crate::text;
 
 /// What a file holds. Cloning is cheap: one CA may stand in thousands of directories.
 #[derive(Clone)]
@@ -25,7 +28,11 @@ pub struct Plain {
 /// text gives it away as a key would differ for ever from what was planned as plain.
 impl PartialEq for Content {
     fn eq(&self, other: &Self) -> bool {
-        self.bytes() == other.bytes()
+        match (self, other) {
+            // One CA stands in thousands of places.
+            (Self::Plain(one), Self::Plain(other)) if Arc::ptr_eq(one, other) => true,
+            _ => self.bytes() == other.bytes(),
+        }
     }
 }
 
@@ -80,8 +87,7 @@ impl fmt::Debug for Plain {
 }
 
 /// A SHA-256 in lower-case hexadecimal.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sha256Hex([u8; 32]);
 
 impl Sha256Hex {
@@ -105,6 +111,36 @@ impl Sha256Hex {
     }
 }
 
+/// Computes a digest of what comes in pieces, however small they are.
+#[derive(Default)]
+pub struct Digesting {
+    digest: Sha256,
+    pending: Vec<u8>,
+}
+
+impl Digesting {
+    const PIECE: usize = 4096;
+
+    pub fn add(&mut self, piece: &[u8]) {
+        self.pending.extend_from_slice(piece);
+        if self.pending.len() >= Self::PIECE {
+            self.digest.update(&self.pending);
+            self.pending.clear();
+        }
+    }
+
+    pub fn finish(mut self) -> Sha256Hex {
+        self.digest.update(&self.pending);
+        Sha256Hex(self.digest.finalize().into())
+    }
+}
+
+impl fmt::Debug for Digesting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Digesting").finish_non_exhaustive()
+    }
+}
+
 impl fmt::Display for Sha256Hex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = self.digits();
@@ -118,9 +154,15 @@ impl fmt::Debug for Sha256Hex {
     }
 }
 
-impl From<Sha256Hex> for String {
-    fn from(digest: Sha256Hex) -> Self {
-        digest.to_string()
+impl Serialize for Sha256Hex {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(str::from_utf8(&self.digits()).unwrap_or_default())
+    }
+}
+
+impl<'de> Deserialize<'de> for Sha256Hex {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        text::deserialize(deserializer, str::parse)
     }
 }
 
@@ -128,23 +170,40 @@ impl From<Sha256Hex> for String {
 #[error("expected a SHA-256 of 64 hexadecimal digits")]
 pub struct DigestError;
 
-impl TryFrom<String> for Sha256Hex {
-    type Error = DigestError;
+impl FromStr for Sha256Hex {
+    type Err = DigestError;
 
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let digit = |digit: u8| char::from(digit).to_digit(16).and_then(|it| u8::try_from(it).ok());
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let digit = |digit: u8| VALUES[usize::from(digit)];
         let (pairs, rest) = text.as_bytes().as_chunks::<2>();
         if pairs.len() != 32 || !rest.is_empty() {
             return Err(DigestError);
         }
-        let mut bytes = [0; 32];
+        let (mut bytes, mut all) = ([0; 32], 0);
         for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-            let (high, low) = digit(*high).zip(digit(*low)).ok_or(DigestError)?;
+            let (high, low) = (digit(*high), digit(*low));
+            all |= high | low;
             *byte = high << 4 | low;
         }
-        Ok(Self(bytes))
+        if all == NO_DIGIT { Err(DigestError) } else { Ok(Self(bytes)) }
     }
 }
+
+/// More than four bits, so that it shows whatever it is combined with.
+const NO_DIGIT: u8 = 0xff;
+
+/// What each byte is worth as a digit. Looked up, because which branch a digit of a digest would
+/// take cannot be predicted, and a ledger has two hundred of them for each registry.
+const VALUES: [u8; 256] = {
+    let mut values = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[b"0123456789abcdef"[value as usize] as usize] = value;
+        values[b"0123456789ABCDEF"[value as usize] as usize] = value;
+        value += 1;
+    }
+    values
+};
 
 #[cfg(test)]
 mod tests {
@@ -164,8 +223,9 @@ mod tests {
     #[test]
     fn a_digest_survives_its_text() {
         let digest = Sha256Hex::of(b"x");
-        assert_eq!(Sha256Hex::try_from(digest.to_string()).unwrap(), digest);
-        assert!(Sha256Hex::try_from("zz".repeat(32)).is_err());
-        assert!(Sha256Hex::try_from("+1".repeat(32)).is_err());
+        assert_eq!(digest.to_string().parse::<Sha256Hex>().unwrap(), digest);
+        assert!("zz".repeat(32).parse::<Sha256Hex>().is_err());
+        assert_eq!(digest.to_string().to_uppercase().parse::<Sha256Hex>().unwrap(), digest);
+        assert!("+1".repeat(32).parse::<Sha256Hex>().is_err());
     }
 }

@@ -101,7 +101,7 @@ mod tests {
             runtimes: None,
             mirrors: vec![],
             fallback: true,
-            origin: Origin { owner: "local".to_owned(), file: "/a.toml".to_owned(), line: 0 },
+            origin: Origin { owner: "local".into(), file: "/a.toml".into(), line: 0 },
         }
     }
 

@@ -1,13 +1,16 @@
 //! What regtrust put on the node, and therefore may change and must take back. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::content::Sha256Hex;
 use crate::path::NodePath;
-use crate::target::Target;
+use crate::target::{Item, Target};
+use crate::text;
 
 /// The state directory's format. A newer one is refused, not guessed.
 pub const FORMAT: u32 = 1;
@@ -24,12 +27,21 @@ pub struct Ledger {
     /// each: when that one is forgotten, the key is erased.
     pub keys: BTreeMap<Sha256Hex, u64>,
     /// Files that are ours as a whole.
-    pub files: BTreeMap<NodePath, OwnedFile>,
+    ///
+    /// Shared, like the directories: an apply with nothing to do has the same before and after it.
+    #[serde(deserialize_with = "text::map")]
+    pub files: Arc<BTreeMap<NodePath, OwnedFile>>,
     /// Directories that were not there before us. Removed when they are empty again.
-    pub directories: BTreeSet<NodePath>,
+    #[serde(deserialize_with = "text::set")]
+    pub directories: Arc<BTreeSet<NodePath>>,
     /// The fingerprints (their beginnings) of authorities that we took out of the system store and
     /// that its bundle may still have, until the distribution's tool has run.
     pub leaving_store: BTreeSet<String>,
+    /// Since when files in the system store have waited for the distribution's tool. A bundle that
+    /// was written later is one that daemons have yet to load; one that was not has changed
+    /// nothing for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_changed: Option<Timestamp>,
     /// What is ours inside daemon.json.
     pub docker_daemon: DaemonOwned,
     /// What is ours inside containerd's config.toml.
@@ -38,6 +50,9 @@ pub struct Ledger {
     /// from comparing this with when that daemon started or acknowledged: it is not a to-do list,
     /// so somebody else's restart satisfies it too.
     pub changed: BTreeMap<Loads, Changed>,
+    /// What a runtime did not take, by item, so that it is not put there again and again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rejected: Vec<Rejected>,
 }
 
 impl Default for Ledger {
@@ -47,12 +62,14 @@ impl Default for Ledger {
             generation: 0,
             entries: None,
             keys: BTreeMap::new(),
-            files: BTreeMap::new(),
-            directories: BTreeSet::new(),
+            files: Arc::default(),
+            directories: Arc::default(),
             leaving_store: BTreeSet::new(),
+            store_changed: None,
             docker_daemon: DaemonOwned::default(),
             containerd_config: None,
             changed: BTreeMap::new(),
+            rejected: Vec::new(),
         }
     }
 }
@@ -74,6 +91,16 @@ pub struct OwnedFile {
     pub mode: u32,
 }
 
+/// The files of ours beneath a directory, and perhaps some of a directory whose name begins alike.
+pub fn within<'a>(
+    owned: &'a BTreeMap<NodePath, OwnedFile>,
+    directory: &'a NodePath,
+) -> impl Iterator<Item = &'a NodePath> {
+    let from = (Bound::Included(directory.as_str()), Bound::Unbounded);
+    let all = owned.range::<str, _>(from).map(|(path, _)| path);
+    all.take_while(|path| path.as_str().starts_with(directory.as_str()))
+}
+
 /// What is ours in daemon.json: whole keys that were not there, and elements of arrays.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -87,6 +114,17 @@ pub struct DaemonOwned {
     pub opened_object: bool,
     /// By key: `insecure-registries`, `registry-mirrors`.
     pub arrays: BTreeMap<String, ArrayOwned>,
+    /// What we wrote under `live-restore`, which was not there before us. `false`: it is to go, once
+    /// dockerd has read that it is off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live_restore: Option<bool>,
+}
+
+impl DaemonOwned {
+    /// Whether nothing in the file is ours.
+    pub fn is_nothing(&self) -> bool {
+        self.arrays.is_empty() && self.live_restore.is_none()
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,4 +173,19 @@ pub struct Changed {
     pub at: Timestamp,
     /// Why, in the words the plan used.
     pub reason: String,
+    /// Who got something new by it: what is to be withdrawn if the daemon does not take it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub items: BTreeSet<Item>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rejected {
+    pub item: Item,
+    /// The entry, as it was then.
+    pub entry: Sha256Hex,
+    /// The runtime's version and what others had in its configuration.
+    pub circumstances: Sha256Hex,
+    pub why: String,
+    pub at: Timestamp,
 }

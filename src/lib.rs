@@ -1,12 +1,12 @@
 //! regtrust makes a node's container runtimes trust the right image registries.
 //!
 //! ```text
-//!  source/        trust/            target/ + plan           txn/           (an operator, or the
-//!  drop-in files ─▶ DesiredState ┐                                            daemon to come)
-//!                   + Policy     ├─▶ effective ─▶ render ─┐
-//!  state           (generation)  ┘                        ├─▶ Plan ─▶ Transaction ─▶ effects due
-//!  node/            NodeRoot ─▶ observe ──────────────────┘   (data)   (journal)
-//!  └─ IO ─┘         └──────────────── PURE ────────────────┘           └── IO ──┘
+//!  source/        trust/            target/ + plan          txn/          effect/     verify/
+//!  drop-in files ─▶ DesiredState ┐
+//!  owners' sets     + Policy     ├─▶ effective ─▶ render ─┐
+//!  state            (generation) ┘                        ├─▶ Plan ─▶ Transaction ─▶ Effects ─▶ Proof
+//!  node/            NodeRoot ─▶ observe ──────────────────┘  (data)   (journal)      (systemd)  (ask)
+//!  └─ IO ─┘         └──────────────── PURE ───────────────┘          └──────────── IO ────────────┘
 //! ```
 //!
 //! The left decides and cannot touch the node; the right acts and may not decide. Only a
@@ -14,7 +14,8 @@
 //! same value. The linter holds the wall: the pure modules cannot name a file, a process, a clock or
 //! the environment, and `grep -rn 'expect(clippy::disallowed' src` lists the code that can.
 //!
-//! [`reconcile`] is the only module that knows the order of things.
+//! [`reconcile`] is the only module that knows the order of one run, and [`agent`] the only one that
+//! knows what follows from it.
 //!
 //! # Where to look
 //!
@@ -26,6 +27,15 @@
 //! | what is ours, and what happens to it | [`ledger`], [`plan`] |
 //! | why a crash cannot leave half of it | [`txn`] |
 //! | what a reload or a restart is due for | [`plan::effect`] |
+//! | how it is done, and what counts as done | [`effect`] |
+//! | what a restart would interrupt | [`jobs`] |
+//! | what a runtime's own words about a registry mean | [`verify::classify`] |
+//! | who may call the daemon, and what | [`settings`], [`identity`], [`owners`], [`api::access`] |
+//! | who is at work here without a container engine | [`occupied`] |
+//! | how new work is kept away during a restart | [`hold`] |
+//! | when a restart may begin, as far as the calendar goes | [`window`] |
+//! | what Prometheus is told | [`metrics`] |
+//! | what keeps hostile peers from the others | [`api`], one file per line of its picture |
 //!
 //! # Choices that span modules
 //!
@@ -38,18 +48,40 @@
 //! * **No memory of how a file was.** What is ours is taken out of the file as it is *now*, so that
 //!   nothing that others did since is lost.
 
+pub mod agent;
+pub mod api;
+pub mod blocking;
 pub mod cli;
 pub mod content;
+pub mod daemon;
+pub mod effect;
+pub mod fleet;
+pub mod gate;
 pub mod generation;
+pub mod hold;
+pub mod identity;
+pub mod jobs;
 pub mod ledger;
+pub mod metrics;
 pub mod node;
 pub mod observed;
+pub mod occupied;
+pub mod owners;
 pub mod path;
 pub mod plan;
 pub mod process;
+pub mod pushed;
 pub mod reconcile;
+pub mod runtime;
+pub mod settings;
+mod sorted;
 pub mod source;
 pub mod state;
+pub mod status;
 pub mod target;
+pub mod telemetry;
+mod text;
 pub mod trust;
 pub mod txn;
+pub mod verify;
+pub mod window;

@@ -1,6 +1,5 @@
 //! What was seen on the node, as plain values. Pure: `node` fills them in.
 
-use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::str::FromStr;
 
@@ -10,6 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::content::Content;
 use crate::node_path;
 use crate::path::NodePath;
+
+mod files;
+
+pub use files::{Directory, Files, Nearby};
 
 /// What a path held. A path that is not in [`Files`] held nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,45 +33,6 @@ pub enum Found {
     Unreadable {
         error: String,
     },
-}
-
-/// Everything that was read, by path.
-///
-/// Nobody goes through it in order, and it is asked dozens of times for each registry: among
-/// thousands of paths that begin alike, a tree compares for longer than a table hashes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Files {
-    pub found: HashMap<NodePath, Found>,
-    /// The names in a directory; absent when the directory is.
-    pub listings: HashMap<NodePath, BTreeSet<String>>,
-}
-
-impl Files {
-    pub fn get(&self, path: &NodePath) -> Option<&Found> {
-        self.found.get(path)
-    }
-
-    /// The bytes, if it is a regular file that could be read.
-    pub fn content(&self, path: &NodePath) -> Option<&Content> {
-        match self.found.get(path) {
-            Some(Found::File { content, .. }) => Some(content),
-            _ => None,
-        }
-    }
-
-    /// Why nothing is known about a path: it, or a directory on the way to it, could not be read.
-    /// That it is not in [`Files::found`] then does not mean that nothing is there.
-    pub fn hidden(&self, path: &NodePath) -> Option<&str> {
-        let mut way = std::iter::successors(Some(path.clone()), NodePath::parent);
-        match way.find_map(|step| self.found.get(&step))? {
-            Found::Unreadable { error } => Some(error),
-            _ => None,
-        }
-    }
-
-    pub fn names(&self, directory: &NodePath) -> impl Iterator<Item = &str> {
-        self.listings.get(directory).into_iter().flatten().map(String::as_str)
-    }
 }
 
 /// `26.1.5`, from whatever a package calls it: `26.1.5+dfsg1-9`, `5:24.0.7-1~ubuntu`, `v2.1.9`.
@@ -246,6 +210,9 @@ pub struct Observed {
     pub docker: Option<Docker>,
     pub containerd: Option<Containerd>,
     pub ca_layout: Option<CaLayout>,
+    /// When the distribution's tool, or whoever, last wrote the bundle; `None`: it was not looked
+    /// at, or is not there.
+    pub bundle_written: Option<Timestamp>,
     pub unmanaged: Vec<Unmanaged>,
     /// `false` for an image tree or a chroot, where nothing runs.
     pub live: bool,

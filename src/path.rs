@@ -4,14 +4,15 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::text;
 
 /// A path beneath the node's root, such as `etc/docker/daemon.json`.
 ///
 /// It has no leading slash and no `.`, `..` or empty component, so it cannot leave the root by its
 /// spelling; that no *link* leads out of it is the business of `node::root`, which opens it.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodePath(Arc<str>);
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,9 +25,7 @@ impl NodePath {
     /// Accepts `/etc/docker` and `etc/docker` alike; a trailing slash is dropped.
     pub fn new(path: &str) -> Result<Self, PathError> {
         let trimmed = path.trim_matches('/');
-        let plain = |part: &[u8]| !matches!(part, b"" | b"." | b"..");
-        let bytes = trimmed.as_bytes();
-        if bytes.split(|byte| *byte == b'/').all(plain) && !bytes.contains(&0) {
+        if is_plain(trimmed) {
             Ok(Self(trimmed.into()))
         } else {
             Err(PathError { path: path.to_owned() })
@@ -46,6 +45,11 @@ impl NodePath {
         &self.0
     }
 
+    /// The same text, for whoever keeps it beyond the path.
+    pub fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
+    }
+
     pub fn parent(&self) -> Option<Self> {
         self.0.rsplit_once('/').map(|(parent, _)| Self(parent.into()))
     }
@@ -54,9 +58,32 @@ impl NodePath {
         self.0.rsplit_once('/').map_or(&self.0, |(_, name)| name)
     }
 
+    /// The directory, `""` for the root itself, and the name in it.
+    pub fn split(&self) -> (&str, &str) {
+        self.0.rsplit_once('/').unwrap_or(("", &self.0))
+    }
+
     pub fn is_beneath(&self, directory: &Self) -> bool {
         self.0.strip_prefix(directory.as_str()).is_some_and(|rest| rest.starts_with('/'))
     }
+}
+
+/// No component is empty, `.` or `..`, and none has a NUL. In one pass, because a ledger has five
+/// paths for each registry.
+fn is_plain(path: &str) -> bool {
+    let (mut length, mut is_dots) = (0, true);
+    for byte in path.bytes() {
+        match byte {
+            b'/' if is_dots && length <= 2 => return false,
+            b'/' => (length, is_dots) = (0, true),
+            0 => return false,
+            other => {
+                length += 1;
+                is_dots &= other == b'.';
+            }
+        }
+    }
+    !(is_dots && length <= 2)
 }
 
 /// For constants of this program, which a test has read; never for input.
@@ -93,17 +120,15 @@ impl Borrow<str> for NodePath {
     }
 }
 
-impl TryFrom<String> for NodePath {
-    type Error = PathError;
-
-    fn try_from(path: String) -> Result<Self, Self::Error> {
-        Self::new(&path)
+impl Serialize for NodePath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
     }
 }
 
-impl From<NodePath> for String {
-    fn from(path: NodePath) -> Self {
-        path.0.to_string()
+impl<'de> Deserialize<'de> for NodePath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        text::deserialize(deserializer, Self::new)
     }
 }
 
@@ -113,10 +138,13 @@ mod tests {
 
     #[test]
     fn only_plain_paths_exist() {
-        for path in ["etc/docker", "/etc/docker", "/etc/docker/", "a"] {
+        for path in ["etc/docker", "/etc/docker", "/etc/docker/", "a", "...", ".a/..b/c..", "a/..."]
+        {
             assert!(NodePath::new(path).is_ok(), "{path}");
         }
-        for path in ["", "/", "..", "a/../b", "a//b", "./a", "a/.", "a\0b"] {
+        for path in
+            ["", "/", ".", "..", "a/../b", "a//b", "./a", "../a", "a/.", "a/..", "a\0b", "a/\0"]
+        {
             assert!(NodePath::new(path).is_err(), "{path:?}");
         }
     }

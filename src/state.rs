@@ -3,14 +3,17 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::generation::{self, Generation, Pin};
 use crate::ledger::{self, Ledger};
 use crate::node::root::{NodeRoot, RootError};
 use crate::node_path;
+use crate::owners::OwnerName;
 use crate::path::NodePath;
+use crate::pushed::{self, PushedSet};
+use crate::trust::entry::Runtime;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
@@ -65,6 +68,44 @@ pub fn generations_path() -> NodePath {
     node_path!("var/lib/regtrust/generations")
 }
 
+/// Where the restart of each runtime stands.
+pub fn restarts_path() -> NodePath {
+    node_path!("var/lib/regtrust/restart")
+}
+
+pub fn restart_path(runtime: Runtime) -> NodePath {
+    restarts_path().join(&format!("{runtime}.json"))
+}
+
+pub fn pause_path() -> NodePath {
+    node_path!("var/lib/regtrust/pause.json")
+}
+
+/// The format of what the daemon writes down about itself.
+const KEPT: u32 = 1;
+
+/// Something that the daemon has written down about itself.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kept<T> {
+    format: u32,
+    value: T,
+}
+
+impl<T> Kept<T> {
+    pub fn new(value: T) -> Self {
+        Self { format: KEPT, value }
+    }
+}
+
+pub fn read_kept<T: DeserializeOwned>(
+    root: &NodeRoot,
+    path: &NodePath,
+) -> Result<Option<T>, StateError> {
+    let stored = read(root, path, KEPT, |kept: &Kept<T>| kept.format)?;
+    Ok(stored.map(|stored| stored.value.value))
+}
+
 pub fn read_ledger(root: &NodeRoot) -> Result<Option<Stored<Ledger>>, StateError> {
     read(root, &ledger_path(), ledger::FORMAT, |ledger: &Ledger| ledger.format)
 }
@@ -99,6 +140,20 @@ pub fn read_generations(root: &NodeRoot) -> Result<BTreeMap<u64, Stored<Generati
         }
     }
     Ok(generations)
+}
+
+/// The owners that have ever applied anything.
+pub fn owner_names(root: &NodeRoot) -> Result<Vec<OwnerName>, StateError> {
+    let names = root.names(&pushed::directory())?.unwrap_or_default();
+    let owner = |name: &String| OwnerName::parse(name.strip_suffix(".json")?).ok();
+    Ok(names.iter().filter_map(owner).collect())
+}
+
+pub fn read_pushed(
+    root: &NodeRoot,
+    owner: &OwnerName,
+) -> Result<Option<Stored<PushedSet>>, StateError> {
+    read(root, &pushed::path(owner), pushed::FORMAT, |set: &PushedSet| set.format)
 }
 
 fn read<T: DeserializeOwned>(

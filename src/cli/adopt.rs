@@ -6,8 +6,9 @@ use super::failure::{Exit, Failure};
 use super::session::Session;
 use super::view::SurveyView;
 use super::{apply, plan, print};
-use crate::reconcile;
+use crate::reconcile::{self, ReconcileError};
 use crate::trust::host::RegistryHost;
+use crate::txn::lock::{DaemonLock, LockError};
 
 pub(super) fn run(session: &Session, args: &AdoptArgs) -> Result<Exit, Failure> {
     let mut options = session.options.clone();
@@ -23,6 +24,9 @@ pub(super) fn run(session: &Session, args: &AdoptArgs) -> Result<Exit, Failure> 
             "declare it first; `regtrust explain` tells whether a declaration is in force",
         ));
     }
+    if !args.dry_run {
+        alone(session)?;
+    }
     if !session.json {
         plan::page(session, &survey).print()?;
     }
@@ -33,6 +37,18 @@ pub(super) fn run(session: &Session, args: &AdoptArgs) -> Result<Exit, Failure> 
         return Ok(if survey.has_changes() { Exit::ToDo } else { print::verdict(&survey) });
     }
     apply::report(session, &options)
+}
+
+/// A daemon plans by itself, and would not know what was handed over until its next look.
+fn alone(session: &Session) -> Result<(), Failure> {
+    DaemonLock::none(&session.root).map_err(|error| match error {
+        LockError::Daemon { .. } => Failure::called(
+            Exit::Busy,
+            format!("{error}, and only what is declared is its business"),
+            Some("`systemctl stop regtrustd`, adopt, and start it again".to_owned()),
+        ),
+        error => Failure::from(ReconcileError::Lock(error)),
+    })
 }
 
 pub(super) fn parse(host: &str) -> Result<RegistryHost, Failure> {

@@ -1,5 +1,6 @@
 //! The command line. Help is where people learn what the program does to their node, so it says so.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -22,10 +23,16 @@ Start here:
   regtrust apply      change it
   regtrust explain HOST   why is it (not) trusted?
 
+Where regtrustd is at work it does all that by itself, reloads and restarts included:
+  regtrust status     how does the node stand, and what waits for what?
+  regtrust check      do the runtimes themselves trust the registries now?
+  regtrust locks      which node of the fleet restarts, and does anything stop the others?
+
 Exit codes:
   0 done, or nothing to do        2 (plan, status) there is something to do
   1 something is blocked          64 wrong usage        74 a file could not be read or written
-  75 another regtrust is at work  78 a declaration or the policy is wrong",
+  69 regtrustd is not at work     75 another regtrust is at work
+  77 your role does not allow it  78 a declaration, the policy or regtrustd.toml is wrong",
     arg_required_else_help = true
 )]
 pub(super) struct Cli {
@@ -49,6 +56,8 @@ pub(super) enum Command {
         after_help = "Writes the runtimes' files and /var/lib/regtrust; a reload or restart that a \
             running daemon needs is named, with its command, and left to you. A second apply writes \
             nothing.\n\n\
+            Where regtrustd is at work it is asked to look again, to try again what was rejected or \
+            has failed, and to bring it into force; the answer is how the node stands then.\n\n\
             Exits 0 when all of it is done, 1 when something is blocked or refused and the rest is \
             done, 78 when a declaration or the policy is wrong and the rest is done, 75 when another \
             regtrust is at work."
@@ -56,9 +65,79 @@ pub(super) enum Command {
     Apply(ApplyArgs),
     /// Show what is in force, what drifted, what is blocked, and what is still due
     #[command(
-        after_help = "Writes nothing. Exits 2 when there is something to do, else as apply would."
+        after_help = "Where regtrustd is at work it is asked, and else the files are looked at. With \
+            --json the answer of regtrustd is its NodeStatus, one a line with --watch.\n\n\
+            Writes nothing. Exits 2 when there is something to do, else as apply would."
     )]
-    Status,
+    Status(StatusArgs),
+    /// Ask the runtimes themselves whether they trust the registries now
+    #[command(
+        after_help = "Needs regtrustd; without a name all registries are asked about. No image is \
+            fetched and no credential is used: a registry that wants a login is trusted.\n\n\
+            Writes nothing. Exits 0 when all are trusted, 1 when one is not or could not be asked."
+    )]
+    Check {
+        /// As in an image reference: `harbor.corp:8443`
+        hosts: Vec<String>,
+    },
+    /// Ask whether regtrustd is at work, as a probe does
+    #[command(
+        after_help = "Needs regtrustd, and asks gRPC's standard health service, which answers for the \
+            loop that does the work. How the node stands is another question: that is `status`.\n\n\
+            Writes nothing. Exits 0 when it is at work, 69 when it is not."
+    )]
+    Health,
+    /// Keep what was applied on trial
+    #[command(
+        after_help = "Needs regtrustd. A set that an owner applied with `try_for` is taken back by \
+            itself unless the owner confirms it. Writes down that it stays. Exits 1 when no trial of that revision is running."
+    )]
+    Confirm {
+        /// The revision that the apply was answered with
+        revision: u64,
+    },
+    /// Hold back every reload and restart for a while; files are still written
+    #[command(
+        after_help = "Needs regtrustd, and ends by itself. A second pause replaces the first. It is \
+            written down, and so outlives regtrustd. Writes nothing else. Exits 0 when it holds."
+    )]
+    Pause(PauseArgs),
+    /// End a pause
+    #[command(
+        after_help = "Needs regtrustd. What was held back is done as soon as it may be. Writes nothing \
+            itself. Exits 0, also when there was no pause."
+    )]
+    Resume,
+    /// Do what is due now, whatever runs here
+    #[command(
+        after_help = "Needs regtrustd. Says first what it will do, what that costs and whom it will \
+            interrupt; then it wants a yes. A pause, held jobs and the hour do not stop it. Policy does.\n\n\
+            Writes no file of a runtime's. Exits 0 when all of it is done, 1 when something went wrong or was not due."
+    )]
+    Restart(RestartArgs),
+    /// Keep the node from being interrupted while a job runs
+    #[command(
+        after_help = "Needs regtrustd. Holds for as long as its standard input is open, and until \
+            Ctrl-C, so it ends with the job that started it:\n\n  \
+            exec {held}> >(regtrust hold ci/42)   # in bash, at the start of the job\n\n\
+            With --for it runs the job itself, holds until that has ended, and exits as it does:\n\n  \
+            regtrust hold ci/42 --for make test\n\n\
+            Writes nothing. Exits 0 when it was ended, 75 when regtrustd has ended and nothing is held any more."
+    )]
+    Hold {
+        /// For people, shown in status: `ci/42`
+        name: String,
+        /// Run this command, and hold until it has ended
+        #[arg(long = "for", num_args = 1.., allow_hyphen_values = true, value_name = "CMD")]
+        command: Vec<OsString>,
+    },
+    /// Show who holds the fleet's lock, and whose attempts were never heard to succeed
+    #[command(
+        after_help = "Needs regtrustd and its `[fleet_lock]`, and asks the lock itself. Only etcd can \
+            tell; a FleetLock server has tools of its own, and knows `unlock` alone.\n\n\
+            Without a subcommand it writes nothing, and exits 0, or 1 when the group has stopped."
+    )]
+    Locks(LocksArgs),
     /// Tell everything about one registry: which file, which rule, which paths, which effects
     #[command(after_help = "Writes nothing. Exits 0, however the registry stands.")]
     Explain {
@@ -91,6 +170,77 @@ pub(super) enum Command {
     /// Print the completion script for a shell
     #[command(after_help = "Writes nothing. Exits 0.")]
     Completions { shell: clap_complete::Shell },
+    /// Print a page of the manual, for `man`; without a name, which pages there are
+    #[command(after_help = "Writes nothing. Exits 0; 64 when there is no such page.")]
+    Man {
+        /// `regtrust-apply.1`
+        page: Option<String>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct StatusArgs {
+    /// Show it again at every change, until Ctrl-C; needs regtrustd
+    #[arg(long)]
+    pub(super) watch: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PauseArgs {
+    /// How long, at most 7 days: `30m`, `2h`
+    #[arg(long = "for", value_name = "DURATION", default_value = "1h", value_parser = duration)]
+    pub(super) lasting: jiff::SignedDuration,
+    /// Shown in status
+    #[arg(long)]
+    pub(super) reason: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct LocksArgs {
+    #[command(subcommand)]
+    pub(super) command: Option<LocksCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum LocksCommand {
+    /// Take the slots of a node away from it, such as of one that is gone for good
+    #[command(
+        after_help = "A node that is alive hears of it before it restarts anything, or in the middle \
+            of a restart, which it then finishes. What it was trying stays unresolved.\n\n\
+            Writes to the lock. Exits 0, also when it held none."
+    )]
+    Unlock {
+        /// A node's name or its id, as `regtrust locks` shows them
+        node: String,
+    },
+    /// Forget attempts that were never heard to succeed, so that a stopped group goes on
+    #[command(
+        after_help = "Attempts that are under way stay. Writes to the lock. Exits 0, also when \
+            there was none."
+    )]
+    Resolve {
+        /// Only of this node
+        node: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RestartArgs {
+    /// Only this; default: all that is due
+    #[arg(long = "effect", value_enum, value_name = "EFFECT")]
+    pub(super) effects: Vec<EffectName>,
+    /// Also if it interrupts somebody; else that is asked, or on no terminal refused
+    #[arg(long)]
+    pub(super) yes: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum EffectName {
+    CaTool,
+    DockerReload,
+    DockerRestart,
+    ContainerdRestart,
 }
 
 #[derive(Debug, Default, Args)]
@@ -168,9 +318,6 @@ pub(super) struct OutputArgs {
     pub(super) json: bool,
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto")]
     pub(super) color: When,
-    /// Say more on standard error
-    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
-    pub(super) verbose: u8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -197,7 +344,7 @@ fn duration(text: &str) -> Result<jiff::SignedDuration, String> {
 
 fn bounded(duration: jiff::SignedDuration) -> Result<jiff::SignedDuration, String> {
     if duration.is_zero() || duration > LONGEST_PIN {
-        return Err("a pin lasts between a minute and 30 days".to_owned());
+        return Err("expected between a minute and 30 days".to_owned());
     }
     Ok(duration)
 }

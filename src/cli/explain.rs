@@ -65,7 +65,7 @@ pub(super) fn run(session: &Session, host: &str) -> Result<Exit, Failure> {
 impl<'a> Explanation<'a> {
     fn of(host: &'a RegistryHost, survey: &'a Survey) -> Self {
         let plan = &survey.plan;
-        let entry = survey.effective.entries.get(host);
+        let entry = survey.effective.entries.get(host).map(AsRef::as_ref);
         let is_about = |items: &std::collections::BTreeSet<crate::target::Item>| {
             items.iter().any(|item| item.host == *host)
         };
@@ -87,7 +87,7 @@ impl<'a> Explanation<'a> {
                     pending: plan.pending.contains(item),
                 })
                 .collect(),
-            files: files(host, entry, survey),
+            files: survey.files_of(host),
             effects: if entry.is_some() { &plan.due } else { &[] },
             conflicts: plan.conflicts.iter().filter(|c| is_about(&c.items)).collect(),
             notes: plan.notes.iter().filter(|note| is_about(&note.items)).collect(),
@@ -113,6 +113,7 @@ impl<'a> Explanation<'a> {
                 ItemState::Written => "written",
                 ItemState::Blocked => "blocked",
                 ItemState::Inexpressible => "cannot be expressed",
+                ItemState::Rejected => "not taken by the runtime",
             };
             line!(page, "  on {}: {state}", on.runtime);
         }
@@ -192,28 +193,4 @@ fn certificates(entry: &Entry) -> Vec<String> {
     let bundle = entry.trust.ca();
     let described = bundle.and_then(|ca| crate::trust::certificate::describe(ca.content().bytes()));
     described.unwrap_or_default()
-}
-
-/// Files of ours that exist for this registry, and those that the next apply makes.
-fn files(host: &RegistryHost, entry: Option<&Entry>, survey: &Survey) -> Vec<String> {
-    let authorities: Vec<String> = entry
-        .and_then(|entry| entry.trust.ca())
-        .map(|ca| ca.certificates().iter().map(|one| one.fingerprint.short()).collect())
-        .unwrap_or_default();
-    let ledger = &survey.plan.ledger;
-    let mut files: Vec<String> = ledger
-        .files
-        .keys()
-        .filter(|path| {
-            path.parent().is_some_and(|parent| parent.file_name() == host.as_str())
-                || authorities.iter().any(|authority| path.file_name().contains(authority))
-        })
-        .map(ToString::to_string)
-        .collect();
-    let elements = ledger.docker_daemon.arrays.iter();
-    let named = elements.filter(|(_, array)| array.elements.contains(host.as_str()));
-    files.extend(
-        named.map(|(key, _)| format!("{} (`{key}`)", crate::target::docker_daemon::path())),
-    );
-    files
 }

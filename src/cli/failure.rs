@@ -11,24 +11,40 @@ use crate::txn::lock::LockError;
 /// Exit codes are part of the contract: units list 64 and 78 so that systemd does not retry what
 /// only an operator can mend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub(super) enum Exit {
-    Done = 0,
+    Done,
     /// Something is blocked by a conflict or by the policy; the rest was done.
-    Blocked = 1,
+    Blocked,
     /// There is something to do.
-    ToDo = 2,
-    Usage = 64,
-    Io = 74,
+    ToDo,
+    Usage,
+    /// Only a daemon can do it, and none is at work.
+    Unavailable,
+    Io,
     /// Try again later.
-    Busy = 75,
+    Busy,
+    /// The caller's role does not allow it.
+    Denied,
     /// A declaration or the policy is wrong; the rest was done.
-    Config = 78,
+    Config,
+    /// That of the job that the node was held for.
+    Job(u8),
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Blocked => 1,
+            Exit::ToDo => 2,
+            Exit::Usage => 64,
+            Exit::Unavailable => 69,
+            Exit::Io => 74,
+            Exit::Busy => 75,
+            Exit::Denied => 77,
+            Exit::Config => 78,
+            Exit::Job(code) => code,
+        })
     }
 }
 
@@ -42,6 +58,11 @@ pub(super) struct Failure {
 impl Failure {
     pub(super) fn usage(message: impl Into<String>, cure: impl Into<String>) -> Self {
         Self { exit: Exit::Usage, error: message.into().into(), cure: Some(cure.into()) }
+    }
+
+    /// What came of asking a daemon.
+    pub(super) fn called(exit: Exit, message: impl Into<String>, cure: Option<String>) -> Self {
+        Self { exit, error: message.into().into(), cure }
     }
 
     pub(super) fn io(error: impl Error + 'static) -> Self {
@@ -90,7 +111,8 @@ impl Failure {
 impl From<ReconcileError> for Failure {
     fn from(error: ReconcileError) -> Self {
         let exit = match &error {
-            ReconcileError::Lock(LockError::Taken { .. }) | ReconcileError::Unsettled => Exit::Busy,
+            ReconcileError::Lock(LockError::Taken { .. } | LockError::Daemon { .. })
+            | ReconcileError::Unsettled => Exit::Busy,
             ReconcileError::History(HistoryError::Unknown { .. }) => Exit::Usage,
             _ => Exit::Io,
         };

@@ -8,7 +8,10 @@ use super::apply;
 use super::args::RollbackArgs;
 use super::failure::{Exit, Failure};
 use super::print::{self, Page, line};
+use super::remote::Remote;
 use super::session::Session;
+use super::told;
+use crate::api::v1;
 use crate::generation::{self, Generation, Pin, Summary};
 use crate::reconcile::{self, PinChange, ReconcileError};
 use crate::state;
@@ -66,6 +69,15 @@ impl<'a> GenerationView<'a> {
 }
 
 pub(super) fn rollback(session: &Session, args: &RollbackArgs) -> Result<Exit, Failure> {
+    if let Some(mut remote) = Remote::at_work(session)? {
+        let request = v1::RollbackRequest {
+            generation: args.generation,
+            hold_for: args.generation.map(|_| told::duration(args.lasting)),
+            reason: args.reason.clone().unwrap_or_default(),
+        };
+        remote.ask(async |client| client.rollback(request).await)?;
+        return apply::settled(remote, session);
+    }
     let mut options = session.options.clone();
     options.pin = match args.generation {
         None => PinChange::Release,

@@ -1,4 +1,4 @@
-//! `regtrust lint`: are the declarations and the policy right?
+//! `regtrust lint`: is everything right that people write for regtrust?
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use super::session::Session;
 use crate::node::root::NodeRoot;
 use crate::path::NodePath;
 use crate::source::dropin::{self, Sources};
+use crate::source::jobs;
 use crate::trust::policy::Policy;
 use crate::trust::problem::{Problem, Severity};
 
@@ -27,7 +28,10 @@ pub(super) fn run(session: &Session, paths: &[PathBuf]) -> Result<Exit, Failure>
         paths.iter().map(|path| read(path, session)).collect::<Result<_, _>>()?
     };
     let registries = sources.iter().map(|sources| sources.desired.entries.len()).sum();
-    let problems: Vec<&Problem> = sources.iter().flat_map(Sources::problems).collect();
+    // Other paths have nothing to do with this node's daemon.
+    let of_the_daemon = if paths.is_empty() { of_the_daemon(session) } else { Vec::new() };
+    let problems = sources.iter().flat_map(Sources::problems).chain(&of_the_daemon);
+    let problems: Vec<&Problem> = problems.collect();
     let is_wrong = problems.iter().any(|problem| problem.severity == Severity::Error);
     if session.json {
         print::json(&Findings { registries, problems })?;
@@ -39,6 +43,16 @@ pub(super) fn run(session: &Session, paths: &[PathBuf]) -> Result<Exit, Failure>
         page.print()?;
     }
     Ok(if is_wrong { Exit::Config } else { Exit::Done })
+}
+
+/// What is wrong with its settings and its rules of what a job is.
+fn of_the_daemon(session: &Session) -> Vec<Problem> {
+    let mut problems = match &session.settings {
+        Ok(settings) => settings.warnings.clone(),
+        Err(wrong) => wrong.clone(),
+    };
+    problems.extend(jobs::read(&session.root).err().into_iter().flatten());
+    problems
 }
 
 /// Paths on the command line are those of whoever types them, whatever node is meant.

@@ -204,6 +204,10 @@ impl Page {
         }
     }
 
+    pub(super) fn into_text(self) -> String {
+        self.text.written
+    }
+
     /// Hands the page over as data.
     pub(super) fn print(self) -> Result<(), Failure> {
         data(self.text.written.as_bytes())
@@ -219,10 +223,16 @@ pub(super) fn json<T: Serialize>(value: &T) -> Result<(), Failure> {
 /// Writes to stdout. A reader that has seen enough (`| head`) is no failure, and must not hide what
 /// the command itself has to say with its exit code; a full disk is one.
 pub(super) fn data(bytes: &[u8]) -> Result<(), Failure> {
+    is_heard(bytes).map(|_| ())
+}
+
+/// The same, and whether anybody reads on.
+pub(super) fn is_heard(bytes: &[u8]) -> Result<bool, Failure> {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::output(&error)),
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::output(&error)),
     }
 }
 

@@ -1,7 +1,6 @@
 //! One run: which node, with what knowledge, and how to speak.
 #![expect(clippy::disallowed_methods, reason = "the clock and the environment are read once, here")]
 
-use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,14 +13,22 @@ use super::paint::Paint;
 use crate::node::detect::Overrides;
 use crate::node::root::NodeRoot;
 use crate::path::NodePath;
-use crate::reconcile::{Options, PinChange};
+use crate::reconcile::Options;
+use crate::settings::Settings;
+use crate::source;
 use crate::source::dropin::Directory;
+use crate::trust::problem::Problem;
 
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) root: NodeRoot,
     pub(super) options: Options,
+    /// The daemon's. What is wrong with them is for `lint` to tell, and until it is mended what owners
+    /// have applied stays as it is.
+    pub(super) settings: Result<Settings, Vec<Problem>>,
     pub(super) json: bool,
+    /// Somebody looks at the output.
+    pub(super) is_watched: bool,
     pub(super) paint: Paint,
 }
 
@@ -32,22 +39,24 @@ impl Session {
             (None, Some(host)) => (host.clone(), true),
             (None, None) => (PathBuf::from("/"), true),
         };
+        let root = open(&directory)?;
+        let settings = source::settings::read(&root);
         Ok(Self {
-            root: open(&directory)?,
             options: Options {
-                live,
                 overrides: Overrides {
                     docker: node.docker_version,
                     containerd: node.containerd_version,
                     cri: node.cri,
                 },
                 declarations: declarations(node)?,
-                adopt: BTreeSet::new(),
-                acknowledged: BTreeSet::new(),
-                pin: PinChange::Keep,
-                now: Timestamp::now(),
+                owners: settings.as_ref().ok().map(|settings| settings.owners.clone()),
+                live_restore: settings.as_ref().ok().map(|one| one.restart.live_restore),
+                ..Options::new(live, Timestamp::now())
             },
+            root,
+            settings,
             json: output.json,
+            is_watched: std::io::stdout().is_terminal(),
             paint: Paint { on: wants_colour(output) },
         })
     }

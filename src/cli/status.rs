@@ -2,11 +2,15 @@
 
 use std::fmt::Write as _;
 
+use super::args::StatusArgs;
 use super::failure::{Exit, Failure};
 use super::paint::Colour;
 use super::print::{self, Page, line};
+use super::remote::{self, Remote};
 use super::session::Session;
+use super::told;
 use super::view::SurveyView;
+use crate::api::v1;
 use crate::plan::ItemState;
 use crate::reconcile::{self, Survey};
 use crate::target::{Believer, Item};
@@ -14,7 +18,19 @@ use crate::trust::effective::Standing;
 use crate::trust::host::RegistryHost;
 use crate::trust::policy::Refusal;
 
-pub(super) fn run(session: &Session) -> Result<Exit, Failure> {
+pub(super) fn run(session: &Session, args: StatusArgs) -> Result<Exit, Failure> {
+    if args.watch {
+        return watch(Remote::reach(session)?, session);
+    }
+    if let Some(mut remote) = Remote::at_work(session)? {
+        let status = remote.ask(async |client| client.get_status(v1::GetStatusRequest {}).await)?;
+        if session.json {
+            print::data(remote::document("NodeStatus", &status, true)?.as_bytes())?;
+        } else {
+            told::page(session, &status).print()?;
+        }
+        return Ok(told::exit(&status, Exit::ToDo));
+    }
     let survey = reconcile::survey(&session.root, &session.options)?;
     if session.json {
         print::json(&SurveyView::of(&survey))?;
@@ -23,6 +39,30 @@ pub(super) fn run(session: &Session) -> Result<Exit, Failure> {
     }
     let is_settled = survey.is_settled();
     Ok(if is_settled { print::verdict(&survey) } else { Exit::ToDo })
+}
+
+/// On a terminal the newest state stays in view; elsewhere each change is a line.
+fn watch(mut remote: Remote, session: &Session) -> Result<Exit, Failure> {
+    const CLEARED: &str = "\u{1b}[H\u{1b}[2J\u{1b}[3J";
+    remote.talk(async |client| {
+        let mut statuses = remote::watch(client).await?;
+        loop {
+            let status = remote::next(&mut statuses).await?;
+            let text = if session.json {
+                remote::document("NodeStatus", &status, false)?
+            } else if session.is_watched {
+                CLEARED.to_owned() + &told::page(session, &status).into_text()
+            } else {
+                let at = status.at.as_ref().map_or_else(String::new, told::time);
+                let mut page = Page::new(session);
+                line!(page, "{at}  {}  {}", told::phase(status.phase()), status.summary);
+                page.into_text()
+            };
+            if !print::is_heard(text.as_bytes())? {
+                return Ok(Exit::Done);
+            }
+        }
+    })
 }
 
 fn page(session: &Session, survey: &Survey) -> Page {
@@ -90,6 +130,7 @@ fn word(item: &Item, state: ItemState, survey: &Survey) -> &'static str {
     match state {
         ItemState::Blocked => "blocked",
         ItemState::Inexpressible => "cannot be expressed",
+        ItemState::Rejected => "not taken by the runtime",
         ItemState::Written if survey.plan.pending.contains(item) => "not yet applied",
         ItemState::Written => "in place",
     }

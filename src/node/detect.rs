@@ -57,7 +57,7 @@ pub fn detect(root: &NodeRoot, live: bool, overrides: &Overrides) -> Result<Dete
         host_directories: configuration.host_directories,
         cri_is_disabled: configuration.cri_is_disabled,
         ca_layout: ca::layout(root)?,
-        unmanaged: unmanaged::find(root)?,
+        unmanaged: unmanaged::find(root, processes.as_ref())?,
     })
 }
 

@@ -3,4 +3,5 @@
 pub mod detect;
 pub mod observe;
 pub mod parse;
+pub(crate) mod procfs;
 pub mod root;

@@ -3,22 +3,23 @@
 //! What cannot be read is [`Found::Unreadable`] at its path and concerns the items that need it; only
 //! what decides about the whole node is an error.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd as _, OwnedFd};
 
 use super::detect::{self, Detected, Overrides, detect};
-use super::root::{Listing, NodeRoot, RootError, list, look_in};
-use crate::content::Content;
+use super::root::{Listing, Looker, NodeRoot, RootError, list};
+use crate::ledger::OwnedFile;
 use crate::node_path;
-use crate::observed::{CaLayout, Files, Found, Observed};
+use crate::observed::{CaLayout, Directory, Files, Found, Observed};
 use crate::path::NodePath;
+use crate::target::docker_daemon::live_restore;
 use crate::trust::host::RegistryHost;
 
 mod registries;
 #[cfg(test)]
 mod tests;
 
-use registries::Names;
+use registries::{Names, Usual};
 
 /// What to look at besides what is always looked at.
 #[derive(Clone, Copy, Debug)]
@@ -27,12 +28,14 @@ pub struct Query<'a> {
     pub live: bool,
     pub overrides: Overrides,
     /// The registries whose directories are read. What is there for others is only listed.
-    pub hosts: &'a BTreeSet<RegistryHost>,
+    pub hosts: &'a BTreeSet<&'a RegistryHost>,
     /// What the ledger says is ours. A registry's directory with such a path in it is read whole,
     /// also when the registry is no longer among `hosts`.
-    pub owned: &'a BTreeSet<NodePath>,
+    pub owned: &'a BTreeMap<NodePath, OwnedFile>,
     /// Read the system's CA bundle: 200 kB that only a check of the CA tool's work needs.
     pub bundle: bool,
+    /// Whether docker is in a swarm, which decides about `live-restore`.
+    pub swarm: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -52,12 +55,16 @@ pub enum ObserveError {
 pub fn observe(root: &NodeRoot, query: &Query<'_>) -> Result<Observed, ObserveError> {
     let detected = detect(root, query.live, &query.overrides)
         .map_err(|source| ObserveError::Detect { source })?;
-    let hosts = query.hosts.iter().map(RegistryHost::as_str);
+    let hosts = query.hosts.iter().map(|host| host.as_str());
     let files = read(root, &detected, hosts, query);
     Ok(Observed {
         files,
         docker: detected.docker,
         containerd: detected.containerd,
+        bundle_written: detected.ca_layout.filter(|_| query.bundle).and_then(|layout| {
+            // What cannot even be examined cannot be read either, and is reported for that.
+            root.modified(&layout.bundle()).unwrap_or_default()
+        }),
         ca_layout: detected.ca_layout,
         unmanaged: detected.unmanaged,
         live: query.live,
@@ -75,8 +82,17 @@ fn read<'a>(
     let mut roots = BTreeSet::from([docker, containerd]);
     roots.extend(detected.host_directories.iter().cloned());
 
-    let mut reader = Reader { root, files: Files::default(), recent: Recent::default() };
+    let mut reader = Reader {
+        root,
+        files: Files::default(),
+        looker: Looker::default(),
+        names: Usual::default(),
+    };
     reader.look(&node_path!("etc/docker/daemon.json"));
+    if query.swarm {
+        reader.look(&live_restore::data_root());
+        reader.look(&live_restore::swarm_state());
+    }
     reader.look(&detect::containerd_config());
     let imports = detected.containerd.iter().flat_map(|containerd| &containerd.imports);
     imports.for_each(|import| reader.look(import));
@@ -87,7 +103,7 @@ fn read<'a>(
             reader.look(&layout.bundle());
         }
     }
-    query.owned.iter().for_each(|path| reader.owned(path, &roots));
+    reader.owned(query.owned, &roots);
     reader.existence(roots, detected.ca_layout);
     reader.files
 }
@@ -95,41 +111,15 @@ fn read<'a>(
 struct Reader<'a> {
     root: &'a NodeRoot,
     files: Files,
-    recent: Recent,
-}
-
-/// What was read last. Thousands of registries have few CAs, and one copy of each is enough.
-#[derive(Default)]
-struct Recent(VecDeque<Content>);
-
-impl Recent {
-    /// More would be compared for longer than a copy takes.
-    const MOST: usize = 16;
-
-    fn share(&mut self, found: &mut Found) {
-        let Found::File { content, .. } = found else { return };
-        // Key material is not kept for longer than it was read for.
-        if content.is_secret() {
-            return;
-        }
-        let known = self.0.iter().position(|known| known == content);
-        match known.and_then(|at| self.0.remove(at)) {
-            Some(known) => *content = known,
-            None => self.0.truncate(Self::MOST - 1),
-        }
-        self.0.push_front(content.clone());
-    }
+    looker: Looker,
+    /// Of files in registries' directories.
+    names: Usual,
 }
 
 impl Reader<'_> {
     fn look(&mut self, path: &NodePath) {
         let found = self.root.look(path).unwrap_or_else(|error| Some(unreadable(&error)));
-        self.insert(path.clone(), found);
-    }
-
-    fn look_in(&mut self, directory: &OwnedFd, path: NodePath) {
-        let found = look_in(directory.as_fd(), &path);
-        self.insert(path, found.unwrap_or_else(|error| Some(unreadable(&error))));
+        self.insert(path, found);
     }
 
     fn open(&self, directory: &NodePath) -> Result<Option<(OwnedFd, Listing)>, RootError> {
@@ -142,10 +132,9 @@ impl Reader<'_> {
         Ok(Some((handle, listing)))
     }
 
-    fn insert(&mut self, path: NodePath, found: Option<Found>) {
-        if let Some(mut found) = found {
-            self.recent.share(&mut found);
-            self.files.found.insert(path, found);
+    fn insert(&mut self, path: &NodePath, found: Option<Found>) {
+        if let Some(found) = found {
+            self.files.insert(path, found);
         }
     }
 
@@ -157,25 +146,35 @@ impl Reader<'_> {
             Ok(None) => {}
             Ok(Some((handle, listing))) => {
                 for name in listing.names.iter().filter(|name| all || ours(name).is_some()) {
-                    self.look_in(&handle, directory.join(name));
+                    let found = self.looker.look(handle.as_fd(), name);
+                    self.insert(&directory.join(name), found);
                 }
-                self.files.listings.insert(directory.clone(), listing.names.into_iter().collect());
+                self.files.list(directory, listing.names.iter().map(|name| &**name));
             }
-            Err(error) => self.insert(directory.clone(), Some(unreadable(&error))),
+            Err(error) => self.insert(directory, Some(unreadable(&error))),
         }
     }
 
-    /// A path of the ledger that was not on the way. What lies in a registry's directory was.
-    fn owned(&mut self, path: &NodePath, roots: &BTreeSet<NodePath>) {
-        let in_registry = |root: &NodePath| {
-            registries::beneath(root, path).is_some_and(|rest| rest.split('/').count() <= 2)
+    /// The paths of the ledger that were not on the way. What lies in a registry's directory was.
+    fn owned(&mut self, owned: &BTreeMap<NodePath, OwnedFile>, roots: &BTreeSet<NodePath>) {
+        let is_registrys = |directory: &str| {
+            let is_name =
+                |rest: &str| rest.strip_prefix('/').is_some_and(|name| !name.contains('/'));
+            let rest = |root: &NodePath| directory.strip_prefix(root.as_str());
+            roots.iter().filter_map(rest).any(|rest| rest.is_empty() || is_name(rest))
         };
-        let listed = |directory: NodePath| self.files.listings.contains_key(&directory);
-        if !roots.iter().any(in_registry)
-            && !self.files.found.contains_key(path)
-            && !path.parent().is_some_and(listed)
-        {
-            self.look(path);
+        let mut read = "";
+        for path in owned.keys() {
+            let (directory, _) = path.split();
+            if directory == read {
+                continue;
+            }
+            let is_listed = || self.files.directory(directory).is_some_and(Directory::is_listed);
+            if is_registrys(directory) || is_listed() {
+                read = directory;
+            } else if self.files.get(path).is_none() {
+                self.look(path);
+            }
         }
     }
 
@@ -195,11 +194,10 @@ impl Reader<'_> {
         for directory in directories {
             match self.root.is_directory(&directory) {
                 // What is known to be unreadable stays so.
-                Ok(true) => {
-                    self.files.found.entry(directory).or_insert(Found::Directory);
-                }
+                Ok(true) if self.files.get(&directory).is_some() => {}
+                Ok(true) => self.files.insert(&directory, Found::Directory),
                 Ok(false) => self.look(&directory),
-                Err(error) => self.insert(directory, Some(unreadable(&error))),
+                Err(error) => self.insert(&directory, Some(unreadable(&error))),
             }
         }
     }

@@ -8,6 +8,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use rustix::fs::{Access, AtFlags, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::{Errno, retry_on_intr};
 
@@ -19,7 +20,7 @@ mod look;
 mod tests;
 mod walk;
 
-pub use look::{LARGEST_FILE, Listing, list, look_in, names_in};
+pub use look::{LARGEST_FILE, Listing, Looker, list, names_in};
 
 /// How often a resolution that raced with renames is tried again before it is done step by step.
 /// Without an end, whoever may rename a directory on the way could keep us here for ever.
@@ -29,6 +30,15 @@ const RACES: u32 = 32;
 pub struct NodeRoot {
     directory: OwnedFd,
     path: PathBuf,
+}
+
+/// What a [`NodeRoot::handle`] is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handle {
+    /// It stands for the path and nothing is opened, so it is right for a socket.
+    Name,
+    /// It can be read and synced.
+    Content,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -96,10 +106,8 @@ impl NodeRoot {
     /// What cannot be read at the path itself is [`Found::Unreadable`]; an error means that the
     /// directory it lies in cannot be opened.
     pub fn look(&self, path: &NodePath) -> Result<Option<Found>, RootError> {
-        match self.parent(path)? {
-            None => Ok(None),
-            Some(parent) => look_in(parent.as_fd(), path),
-        }
+        let parent = self.parent(path)?;
+        Ok(parent.and_then(|parent| Looker::default().look(parent.as_fd(), path.file_name())))
     }
 
     /// Whether anything is at `path`, through links; nothing is opened for reading, so this is right
@@ -128,11 +136,30 @@ impl NodeRoot {
         }
     }
 
+    /// A handle on what lies at `path`, through links, for what a handle is enough for: connecting
+    /// to a socket by it, syncing it, asking who locked it. `None`: it is not there.
+    pub fn handle(&self, path: &NodePath, purpose: Handle) -> Result<Option<OwnedFd>, RootError> {
+        let flags = match purpose {
+            Handle::Name => OFlags::PATH,
+            Handle::Content => OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY,
+        };
+        absent_is_none(self.resolve(path, flags | OFlags::CLOEXEC)).map_err(io_error("open", path))
+    }
+
     /// Who owns what lies at `path`, through links, and who may change it. `None`: it is not there.
     pub fn stat(&self, path: &NodePath) -> Result<Option<Stat>, RootError> {
         let opened = absent_is_none(self.resolve(path, OFlags::PATH | OFlags::CLOEXEC));
         let opened = opened.map_err(io_error("examine", path))?;
         opened.map(|at| rustix::fs::fstat(at).map_err(io_error("examine", path))).transpose()
+    }
+
+    /// When the content of what lies at `path` was last written, through links. `None`: it is not
+    /// there.
+    pub fn modified(&self, path: &NodePath) -> Result<Option<Timestamp>, RootError> {
+        let Some(stat) = self.stat(path)? else { return Ok(None) };
+        // A time that no calendar has was set by somebody, and says nothing.
+        let nanoseconds = i32::try_from(stat.st_mtime_nsec).unwrap_or_default();
+        Ok(Timestamp::new(stat.st_mtime, nanoseconds).ok())
     }
 
     /// The names in a directory, sorted. `None`: it is not there.

@@ -1,5 +1,8 @@
 //! Takes over what somebody configured by hand, on request and for declared registries only.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use super::Situation;
 use crate::ledger::{Ledger, OwnedFile};
 use crate::observed::Found;
@@ -7,11 +10,11 @@ use crate::path::NodePath;
 use crate::target::{Target, containerd_config, docker_certs, docker_daemon};
 
 /// The ledger as if we had written what was there. The plan then changes it like the rest.
-pub(super) fn adopted(situation: &Situation<'_>) -> Ledger {
-    let mut ledger = situation.ledger.clone();
+pub(super) fn adopted<'a>(situation: &Situation<'a>) -> Cow<'a, Ledger> {
     if situation.adopt.is_empty() {
-        return ledger;
+        return Cow::Borrowed(situation.ledger);
     }
+    let mut ledger = situation.ledger.clone();
     let files = &situation.observed.files;
     let hosts = situation.observed.containerd.as_ref().map(|containerd| {
         let owned = ledger.containerd_config.as_ref();
@@ -26,13 +29,16 @@ pub(super) fn adopted(situation: &Situation<'_>) -> Ledger {
         }
     }
     adopt_elements(situation, &mut ledger);
-    ledger
+    Cow::Owned(ledger)
 }
 
 /// What `adopted` has and the ledger has not, for people.
 pub(super) fn taken_over(before: &Ledger, adopted: &Ledger) -> Vec<String> {
-    let files = adopted.files.keys().filter(|path| !before.files.contains_key(*path));
-    let mut taken: Vec<String> = files.map(ToString::to_string).collect();
+    let mut taken: Vec<String> = Vec::new();
+    if !Arc::ptr_eq(&before.files, &adopted.files) {
+        let files = adopted.files.keys().filter(|path| !before.files.contains_key(*path));
+        taken.extend(files.map(ToString::to_string));
+    }
     let arrays = &before.docker_daemon.arrays;
     for (key, array) in &adopted.docker_daemon.arrays {
         let is_new = |element: &&String| {
@@ -59,8 +65,8 @@ fn adopt_directory(
         let Some(Found::File { content, mode, .. }) = files.get(&path) else { continue };
         if is_trust && !ledger.files.contains_key(&path) {
             let owned = OwnedFile { target, sha256: content.digest(), mode: *mode };
-            ledger.files.insert(path, owned);
-            ledger.directories.insert(directory.clone());
+            Arc::make_mut(&mut ledger.files).insert(path, owned);
+            Arc::make_mut(&mut ledger.directories).insert(directory.clone());
         }
     }
 }

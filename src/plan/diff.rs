@@ -1,16 +1,16 @@
 //! A plan's edits as the unified diff that an operator reads. Pure.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
-use similar::TextDiff;
+use imara_diff::{Algorithm, Diff, InternedInput, UnifiedDiffConfig};
 
 use super::change::{Changes, FileEdit};
+use super::hunks::Hunks;
 use crate::content::Content;
 use crate::trust::certificate;
 
 /// Lines of context around a change.
-const CONTEXT: usize = 3;
+const CONTEXT: u32 = 3;
 
 /// The part a line of a diff plays, for whoever colours it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,14 +104,13 @@ fn summary(content: &Content) -> Vec<String> {
 }
 
 fn text_diff(before: &str, after: &str) -> Vec<Line> {
-    let diff = TextDiff::from_lines(before, after);
-    let mut unified = String::new();
-    // Writing to a String cannot fail.
-    _ = write!(
-        unified,
-        "{}",
-        diff.unified_diff().context_radius(CONTEXT).missing_newline_hint(true)
-    );
+    let input = InternedInput::new(before, after);
+    let mut diff = Diff::compute(Algorithm::Myers, &input);
+    diff.postprocess_lines(&input);
+    let mut context = UnifiedDiffConfig::default();
+    context.context_len(CONTEXT);
+    let hunks = Hunks(&input.interner);
+    let unified = diff.unified_diff(&hunks, context, &input).to_string();
     let role = |line: &str| match line.as_bytes().first() {
         Some(b'+') => Role::Added,
         Some(b'-') => Role::Removed,

@@ -1,21 +1,23 @@
 //! Directories: which to make, which of ours to remove, and which edits belong to one of them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::change::{Changes, FileEdit, Unit};
 use crate::observed::{Files, Found};
 use crate::path::NodePath;
+use crate::sorted::reaches;
 
-/// Groups `edits` into units and adds the directories they need.
+/// Groups `edits` into units and adds the directories they need; and says which directories are
+/// ours afterwards.
 ///
-/// `directories` is what was ours before and becomes what is ours after; `kept` are the paths that
-/// will exist and are ours.
-pub(super) fn arrange(
+/// `before` are those that were ours; `kept` are the paths that will exist and are ours.
+pub(super) fn arrange<'p>(
     edits: Vec<FileEdit>,
     files: &Files,
-    kept: &BTreeSet<NodePath>,
-    directories: &mut BTreeSet<NodePath>,
-) -> Changes {
+    kept: impl Iterator<Item = &'p NodePath>,
+    before: &Arc<BTreeSet<NodePath>>,
+) -> (Changes, Arc<BTreeSet<NodePath>>) {
     let mut make = BTreeSet::new();
     let mut units: BTreeMap<NodePath, Vec<FileEdit>> = BTreeMap::new();
     let mut singles = Vec::new();
@@ -28,10 +30,14 @@ pub(super) fn arrange(
             None => singles.push(Unit { directory: None, edits: vec![edit], keep: false }),
         }
     }
-    directories.extend(make.iter().cloned());
-    let needed = all_ancestors(kept);
-    let ours: BTreeSet<_> = directories.intersection(&needed).cloned().collect();
-    let gone: BTreeSet<_> = directories.difference(&needed).cloned().collect();
+    let mut ours = Arc::clone(before);
+    if !make.is_empty() {
+        Arc::make_mut(&mut ours).extend(make.iter().cloned());
+    }
+    let gone = not_needed(&ours, &all_ancestors(kept));
+    for directory in &gone {
+        Arc::make_mut(&mut ours).remove(directory);
+    }
     // Without the units' own directories: those appear and vanish with their contents.
     let in_unit = |directory: &NodePath| units.contains_key(directory);
     let make_directories = make.iter().filter(|path| !in_unit(path)).cloned().collect();
@@ -41,28 +47,52 @@ pub(super) fn arrange(
         Unit { keep, directory: Some(directory), edits }
     };
     let units = singles.into_iter().chain(units.into_iter().map(unit)).collect();
-    *directories = ours;
-    Changes { make_directories, units, remove_directories }
+    (Changes { make_directories, units, remove_directories }, ours)
+}
+
+/// Both are in order.
+fn not_needed(directories: &BTreeSet<NodePath>, needed: &[&str]) -> BTreeSet<NodePath> {
+    let mut needed = needed.iter().copied().peekable();
+    let is_needed = |directory: &&NodePath| reaches(&mut needed, directory.as_str());
+    let mut is_needed = is_needed;
+    directories.iter().filter(|directory| !is_needed(directory)).cloned().collect()
 }
 
 fn missing_parents(path: &NodePath, files: &Files) -> impl Iterator<Item = NodePath> {
     ancestors(path).into_iter().filter(|directory| files.get(directory).is_none())
 }
 
-/// Climbs level by level: thousands of files have few directories, and those have the same ones
-/// above them.
-fn all_ancestors(paths: &BTreeSet<NodePath>) -> BTreeSet<NodePath> {
-    let above = |level: &BTreeSet<NodePath>| -> BTreeSet<NodePath> {
-        level.iter().filter_map(NodePath::parent).collect()
-    };
-    let mut all = BTreeSet::new();
-    let mut level = above(paths);
+/// The directories above all of `paths`, in order. It climbs level by level: thousands of files have
+/// few directories, and those have the same ones above them.
+fn all_ancestors<'p>(paths: impl Iterator<Item = &'p NodePath>) -> Vec<&'p str> {
+    let mut level = above(paths.map(NodePath::as_str));
+    let mut all = Vec::new();
     while !level.is_empty() {
-        let next = above(&level);
+        let next = above(level.iter().copied());
         all.append(&mut level);
         level = next;
     }
-    all
+    in_order(all)
+}
+
+fn above<'p>(paths: impl Iterator<Item = &'p str>) -> Vec<&'p str> {
+    let mut above: Vec<&str> = Vec::new();
+    for path in paths {
+        let parent = path.rsplit_once('/').map(|(parent, _)| parent);
+        above.extend(parent.filter(|parent| above.last() != Some(parent)));
+    }
+    in_order(above)
+}
+
+/// Each once.
+#[expect(
+    clippy::stable_sort_primitive,
+    reason = "they are a few runs in order each, which this sort merges and the other does not see"
+)]
+fn in_order(mut paths: Vec<&str>) -> Vec<&str> {
+    paths.sort();
+    paths.dedup();
+    paths
 }
 
 fn ancestors(path: &NodePath) -> Vec<NodePath> {
@@ -105,8 +135,10 @@ mod tests {
             ),
         ] {
             let mut files = Files::default();
-            files.found.insert(node_path!("etc"), Found::Directory);
-            files.found.extend(found.map(|found| (node_path!("etc/docker"), found)));
+            files.insert(&node_path!("etc"), Found::Directory);
+            if let Some(found) = found {
+                files.insert(&node_path!("etc/docker"), found);
+            }
             let message = in_the_way(&path, &files).map(|(message, _)| message);
             assert_eq!(message.as_deref(), named);
         }

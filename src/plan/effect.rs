@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::ledger::{Changed, Loads};
 use crate::observed::{CaLayout, Observed, Running};
-use crate::target::system_ca;
+use crate::target::{Item, system_ca};
 use crate::trust::policy::RestartLimit;
 
 use super::Situation;
@@ -68,6 +68,8 @@ pub struct Due {
     pub effect: Effect,
     pub command: String,
     pub reasons: BTreeSet<String>,
+    /// Who waits for it.
+    pub items: BTreeSet<Item>,
     pub cost: &'static str,
     /// Why regtrust itself would not do it here, whoever asks.
     pub withheld: Option<&'static str>,
@@ -140,33 +142,65 @@ pub(super) fn unread(changed: &BTreeMap<Loads, Changed>, observed: &Observed) ->
     changed.iter().filter(is_unread).map(|(loads, _)| *loads).collect()
 }
 
+/// When the first of these was changed that its daemon has yet to load. What somebody else's restart has
+/// loaded is remembered as well, and is older: counted from that, a deadline would be over before anybody
+/// has waited.
+pub fn unread_since(
+    changed: &BTreeMap<Loads, Timestamp>,
+    observed: &Observed,
+) -> Option<Timestamp> {
+    let unread = changed.iter().filter(|(loads, at)| loads.is_unread(**at, observed));
+    unread.map(|(_, at)| *at).min()
+}
+
 /// Each effect once, cheapest first, with every reason for it.
 pub(super) fn due(
     changed: &BTreeMap<Loads, Changed>,
     ca_tool: Option<&ToolDue>,
     situation: &Situation<'_>,
 ) -> Vec<Due> {
-    let mut reasons: BTreeMap<Effect, BTreeSet<String>> = BTreeMap::new();
+    let mut causes: BTreeMap<Effect, Causes> = BTreeMap::new();
     if let Some(tool) = ca_tool {
-        reasons.entry(Effect::RunCaTool(tool.layout)).or_default().insert(tool.reason());
+        let cause = causes.entry(Effect::RunCaTool(tool.layout)).or_default();
+        cause.reasons.insert(tool.reason());
+        cause.items.extend(tool.items.iter().cloned());
+        for (effect, reason) in tool.restarts() {
+            let cause = causes.entry(effect).or_default();
+            cause.reasons.insert(reason);
+            cause.items.extend(tool.items.iter().cloned());
+        }
     }
     for loads in unread(changed, situation.observed) {
-        let reason = changed.get(&loads).map(|change| change.reason.clone());
-        reasons.entry(loads.effect()).or_default().extend(reason);
+        let Some(change) = changed.get(&loads) else { continue };
+        let cause = causes.entry(loads.effect()).or_default();
+        cause.reasons.insert(change.reason.clone());
+        cause.items.extend(change.items.iter().cloned());
     }
-    // A restart loads what a reload would, but not one that is left to somebody else.
+    // A restart loads what a reload would, but not one that is left to somebody else. Where docker is
+    // to keep its containers it has to know that before.
     if withheld(Effect::RestartDocker, situation.restart).is_none()
-        && let Some(restart) = reasons.remove(&Effect::RestartDocker)
+        && situation.live_restore != Some(true)
+        && causes.contains_key(&Effect::RestartDocker)
     {
-        let reload = reasons.remove(&Effect::ReloadDocker).unwrap_or_default();
-        reasons.insert(Effect::RestartDocker, restart.into_iter().chain(reload).collect());
+        let reload = causes.remove(&Effect::ReloadDocker).unwrap_or_default();
+        let restart = causes.entry(Effect::RestartDocker).or_default();
+        restart.reasons.extend(reload.reasons);
+        restart.items.extend(reload.items);
     }
-    let due = |(effect, reasons): (Effect, BTreeSet<String>)| Due {
+    let due = |(effect, Causes { reasons, items }): (Effect, Causes)| Due {
         effect,
         command: command(effect, ca_tool),
         withheld: withheld(effect, situation.restart),
         reasons,
+        items,
         cost: effect.cost(),
     };
-    reasons.into_iter().map(due).collect()
+    causes.into_iter().map(due).collect()
+}
+
+/// Why an effect is due, and for whom.
+#[derive(Debug, Default)]
+struct Causes {
+    reasons: BTreeSet<String>,
+    items: BTreeSet<Item>,
 }

@@ -1,13 +1,14 @@
 //! Files that are ours as a whole: what to write, what to take back, what to leave alone.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::change::FileEdit;
 use super::{Situation, directories, refusal};
 use crate::ledger::{Ledger, OwnedFile};
-use crate::observed::{Files, Found};
+use crate::observed::{Files, Found, Nearby};
 use crate::path::NodePath;
 use crate::target::docker_daemon::Key;
 use crate::target::{Believer, Conflict, Item, Target, WantedFile};
@@ -27,24 +28,42 @@ pub struct Drift {
 #[derive(Debug, Default)]
 pub(super) struct FileOutcome {
     pub(super) edits: Vec<FileEdit>,
-    pub(super) owned: BTreeMap<NodePath, OwnedFile>,
+    /// What of the ledger changes; `None`: it is no longer ours.
+    records: Vec<(NodePath, Option<OwnedFile>)>,
     pub(super) drift: Vec<Drift>,
     pub(super) conflicts: Vec<Conflict>,
 }
 
 /// What stands in the way of writing `wanted`, whoever put it there.
 pub(super) fn obstacles(wanted: &[WantedFile], files: &Files, ledger: &Ledger) -> Vec<Conflict> {
-    wanted.iter().filter_map(|file| obstacle(file, files, ledger)).collect()
+    let mut nearby = files.nearby();
+    wanted.iter().filter_map(|file| obstacle(file, &mut nearby, files, ledger)).collect()
 }
 
-fn obstacle(wanted: &WantedFile, files: &Files, ledger: &Ledger) -> Option<Conflict> {
+fn obstacle<'a>(
+    wanted: &'a WantedFile,
+    nearby: &mut Nearby<'a>,
+    files: &Files,
+    ledger: &Ledger,
+) -> Option<Conflict> {
+    if is_there(wanted, nearby) {
+        return None;
+    }
     let (path, (message, cure)) = match directory_in_the_way(wanted, files) {
         // Once, however many files are to lie in it.
         Some((directory, problem)) => (directory, problem),
         None => (wanted.path.clone(), in_the_way(wanted, files, ledger)?),
     };
-    let (target, items) = (wanted.target, wanted.items.clone());
+    let (target, items) = (wanted.target, wanted.items.to_set());
     Some(Conflict { target, path: path.to_string(), items, message, cure })
+}
+
+/// The same bytes in a directory that is one, which nearly every file of ours is.
+fn is_there<'a>(wanted: &'a WantedFile, nearby: &mut Nearby<'a>) -> bool {
+    let (directory, name) = wanted.path.split();
+    let directory = nearby.directory(directory).filter(|directory| directory.is_found());
+    let content = directory.and_then(|directory| directory.content(name));
+    content.is_some_and(|content| *content == wanted.content)
 }
 
 fn in_the_way(wanted: &WantedFile, files: &Files, ledger: &Ledger) -> Option<(String, String)> {
@@ -66,7 +85,8 @@ fn in_the_way(wanted: &WantedFile, files: &Files, ledger: &Ledger) -> Option<(St
         )),
         Found::File { .. } if is_ours => None,
         Found::File { .. } => {
-            let host = wanted.items.first().map(|item| item.host.to_string()).unwrap_or_default();
+            let host =
+                wanted.items.iter().next().map(|item| item.host.to_string()).unwrap_or_default();
             Some((
                 "the file is there, says something else, and is not regtrust's".to_owned(),
                 format!("remove it, or hand it over with `regtrust adopt {host}`"),
@@ -135,7 +155,7 @@ pub(super) fn protected(
         return BTreeSet::new();
     }
     let wanted_by_blocked =
-        wanted.iter().filter(|file| file.items.is_subset(blocked)).map(|file| file.path.clone());
+        wanted.iter().filter(|file| file.items.are_among(blocked)).map(|file| file.path.clone());
     let of_mirrors = mirrors_of_blocked(blocked, ledger);
     let is_held = |path: &NodePath, target: Target| {
         let item = named(path, target);
@@ -170,49 +190,70 @@ fn mirrors_of_blocked(blocked: &BTreeSet<Item>, ledger: &Ledger) -> BTreeSet<Ite
 }
 
 /// Compares what should be on the node with what is. Only what is ours is changed or removed.
+///
+/// `wanted` is in the order of its paths, as the ledger is, so they are gone through side by side:
+/// thirty thousand searches for long paths that begin alike take longer than all the rest.
 pub(super) fn settle(
-    wanted: &BTreeMap<NodePath, &WantedFile>,
+    wanted: &[&WantedFile],
     protected: &BTreeSet<NodePath>,
     situation: &Situation<'_>,
     ledger: &Ledger,
 ) -> FileOutcome {
     let files = &situation.observed.files;
+    let mut nearby = files.nearby();
     let mut outcome = FileOutcome::default();
-    let written = wanted.iter().filter_map(|(path, file)| {
-        let owned = write(file, files, ledger.files.get(path), &mut outcome)?;
-        Some((path.clone(), owned))
-    });
-    // At once, out of what is in order already.
-    let owned = written.collect();
-    outcome.owned = owned;
-    for (path, owned) in &ledger.files {
-        if wanted.contains_key(path) {
-            continue;
+    let mut ours = ledger.files.iter().peekable();
+    for file in wanted {
+        while let Some((path, owned)) = ours.next_if(|(path, _)| **path < file.path) {
+            withdraw(path, owned, protected, situation, &mut outcome);
         }
-        if protected.contains(path) {
-            outcome.owned.insert(path.clone(), owned.clone());
-        } else if let Some((at, (reason, cure))) = refusal(path, situation.refused) {
-            let message = format!("trust was withdrawn, but the file cannot go: `{at}` {reason}");
-            outcome.keep(path, owned, message, cure.clone());
-        } else {
-            take_back(path, owned, situation, &mut outcome);
-        }
+        let owned = ours.next_if(|(path, _)| **path == file.path).map(|(_, owned)| owned);
+        let is_in_place = is_in_place(file, &mut nearby, owned);
+        write(file, files, (owned, is_in_place), &mut outcome);
+    }
+    for (path, owned) in ours {
+        withdraw(path, owned, protected, situation, &mut outcome);
     }
     outcome
 }
 
-/// Writes what differs, and returns what is ours of it then.
+/// What nobody wants there any more.
+fn withdraw(
+    path: &NodePath,
+    owned: &OwnedFile,
+    protected: &BTreeSet<NodePath>,
+    situation: &Situation<'_>,
+    outcome: &mut FileOutcome,
+) {
+    if protected.contains(path) {
+        return;
+    }
+    if let Some((at, (reason, cure))) = refusal(path, situation.refused) {
+        let message = format!("trust was withdrawn, but the file cannot go: `{at}` {reason}");
+        outcome.keep(path, owned, message, cure.clone());
+    } else {
+        take_back(path, owned, situation, outcome);
+    }
+}
+
+/// Writes what differs, and records what is ours of it then.
 fn write(
     wanted: &WantedFile,
     files: &Files,
-    owned: Option<&OwnedFile>,
+    (owned, is_in_place): (Option<&OwnedFile>, bool),
     outcome: &mut FileOutcome,
-) -> Option<OwnedFile> {
+) {
+    // Already there and not ours: left, and not taken.
+    if is_in_place && owned.is_none() {
+        return;
+    }
     let record =
         OwnedFile { target: wanted.target, sha256: wanted.content.digest(), mode: wanted.mode };
-    if is_in_place(wanted, files, owned) {
-        // Already there and not ours: left, and not taken.
-        return owned.map(|_| record);
+    if owned != Some(&record) {
+        outcome.records.push((wanted.path.clone(), Some(record)));
+    }
+    if is_in_place {
+        return;
     }
     outcome.drift.extend(drift_of(&wanted.path, owned, files));
     outcome.edits.push(FileEdit {
@@ -222,13 +263,18 @@ fn write(
         after: Some(wanted.content.clone()),
         mode: Some(wanted.mode),
     });
-    Some(record)
 }
 
 /// Whether nothing has to be written. The mode of somebody else's file is theirs.
-pub(super) fn is_in_place(wanted: &WantedFile, files: &Files, owned: Option<&OwnedFile>) -> bool {
-    let Some(Found::File { content, mode, .. }) = files.get(&wanted.path) else { return false };
-    content.bytes() == wanted.content.bytes() && (owned.is_none() || *mode == wanted.mode)
+pub(super) fn is_in_place<'a>(
+    wanted: &'a WantedFile,
+    nearby: &mut Nearby<'a>,
+    owned: Option<&OwnedFile>,
+) -> bool {
+    let (directory, name) = wanted.path.split();
+    let found = nearby.directory(directory).and_then(|directory| directory.get(name));
+    let Some(Found::File { content, mode, .. }) = found else { return false };
+    *content == wanted.content && (owned.is_none() || *mode == wanted.mode)
 }
 
 fn drift_of(path: &NodePath, owned: Option<&OwnedFile>, files: &Files) -> Option<Drift> {
@@ -275,18 +321,19 @@ fn take_back(
             }
             if is_half_of_theirs(path, situation) {
                 outcome.drift.push(left("somebody changed the other half of the pair"));
-                return;
+            } else {
+                outcome.edits.push(FileEdit {
+                    target: Some(owned.target),
+                    path: path.clone(),
+                    before: Some(content.clone()),
+                    after: None,
+                    mode: None,
+                });
             }
-            outcome.edits.push(FileEdit {
-                target: Some(owned.target),
-                path: path.clone(),
-                before: Some(content.clone()),
-                after: None,
-                mode: None,
-            });
         }
         Some(_) => outcome.drift.push(left("somebody changed it since")),
     }
+    outcome.records.push((path.clone(), None));
 }
 
 /// Whether `path` is half of a client pair whose other half somebody changed. Docker fails every
@@ -304,9 +351,20 @@ fn is_half_of_theirs(path: &NodePath, situation: &Situation<'_>) -> bool {
 }
 
 impl FileOutcome {
+    /// What is ours afterwards: the very same map if nothing changes.
+    pub(super) fn owned(&mut self, ledger: &Ledger) -> Arc<BTreeMap<NodePath, OwnedFile>> {
+        let mut owned = Arc::clone(&ledger.files);
+        for (path, record) in self.records.drain(..) {
+            match record {
+                Some(record) => Arc::make_mut(&mut owned).insert(path, record),
+                None => Arc::make_mut(&mut owned).remove(&path),
+            };
+        }
+        owned
+    }
+
     /// What should go and cannot stays ours, so that it is tried again, and is reported.
     fn keep(&mut self, path: &NodePath, owned: &OwnedFile, message: String, cure: String) {
-        self.owned.insert(path.clone(), owned.clone());
         self.conflicts.push(Conflict {
             target: owned.target,
             path: path.to_string(),

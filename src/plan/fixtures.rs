@@ -2,10 +2,12 @@
 //! when a plan is made true.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::change::Unit;
+use super::rejected::Rejection;
 use super::{Plan, Situation, plan};
 use crate::content::Content;
 use crate::ledger::{Ledger, Loads};
@@ -26,13 +28,17 @@ pub(crate) const CONFIG: &str = "etc/containerd/config.toml";
 pub(crate) const BUNDLE: &str = "etc/ssl/certs/ca-certificates.crt";
 
 pub(crate) struct Node {
-    pub(crate) entries: BTreeMap<RegistryHost, Entry>,
+    pub(crate) entries: BTreeMap<RegistryHost, Arc<Entry>>,
     pub(crate) observed: Observed,
     pub(crate) ledger: Ledger,
     pub(crate) adopt: BTreeSet<RegistryHost>,
     pub(crate) acknowledged: BTreeSet<Loads>,
+    pub(crate) entering_store: BTreeSet<String>,
     pub(crate) refused: BTreeMap<NodePath, (String, String)>,
     pub(crate) restart: RestartLimit,
+    pub(crate) live_restore: Option<bool>,
+    pub(crate) rejection: Rejection,
+    pub(crate) retry: bool,
     pub(crate) now: Timestamp,
 }
 
@@ -44,6 +50,7 @@ impl Node {
             docker: None,
             containerd: None,
             ca_layout: Some(CaLayout::Debian),
+            bundle_written: None,
             unmanaged: vec![],
             live: true,
         };
@@ -53,8 +60,12 @@ impl Node {
             ledger: Ledger::default(),
             adopt: BTreeSet::new(),
             acknowledged: BTreeSet::new(),
+            entering_store: BTreeSet::new(),
             refused: BTreeMap::new(),
             restart: RestartLimit::Allowed,
+            live_restore: None,
+            rejection: Rejection::default(),
+            retry: false,
             now: at("10:00"),
         };
         node.make("etc/ssl/certs");
@@ -100,7 +111,7 @@ impl Node {
     }
 
     pub(crate) fn declare(&mut self, entry: Entry) {
-        self.entries.insert(entry.host.clone(), entry);
+        self.entries.insert(entry.host.clone(), Arc::new(entry));
     }
 
     pub(crate) fn withdraw(&mut self, host: &str) {
@@ -114,7 +125,11 @@ impl Node {
             ledger: &self.ledger,
             adopt: &self.adopt,
             acknowledged: &self.acknowledged,
+            entering_store: &self.entering_store,
             restart: self.restart,
+            live_restore: self.live_restore,
+            rejection: &self.rejection,
+            retry: self.retry,
             refused: &self.refused,
             now: self.now,
         })
@@ -131,6 +146,8 @@ impl Node {
         self.ledger = plan.ledger.clone();
         self.adopt.clear();
         self.acknowledged.clear();
+        self.rejection = Rejection::default();
+        self.retry = false;
         self.now = self.now.checked_add(SignedDuration::from_mins(1)).unwrap();
         plan
     }
@@ -165,7 +182,7 @@ impl Node {
     fn remove_if_empty(&mut self, path: &NodePath) {
         if self.observed.files.names(path).next().is_none() {
             self.remove(path.as_str());
-            self.observed.files.listings.remove(path);
+            self.observed.files.unlist(path);
         }
     }
 
@@ -176,20 +193,21 @@ impl Node {
             self.make(parent.as_str());
             self.list(&directory);
         }
-        self.observed.files.found.entry(directory.clone()).or_insert(Found::Directory);
-        self.observed.files.listings.entry(directory).or_default();
+        if self.observed.files.get(&directory).is_none() {
+            self.observed.files.insert(&directory, Found::Directory);
+        }
+        self.observed.files.list(&directory, None);
     }
 
     fn list(&mut self, path: &NodePath) {
-        let names = self.observed.files.listings.entry(path.parent().unwrap()).or_default();
-        names.insert(path.file_name().to_owned());
+        self.observed.files.list(&path.parent().unwrap(), [path.file_name()]);
     }
 
     pub(crate) fn place(&mut self, path: &str, found: Found) {
         let path = NodePath::new(path).unwrap();
         self.make(path.parent().unwrap().as_str());
         self.list(&path);
-        self.observed.files.found.insert(path, found);
+        self.observed.files.insert(&path, found);
     }
 
     pub(crate) fn put(&mut self, path: &str, text: &str) {
@@ -201,14 +219,12 @@ impl Node {
 
     pub(crate) fn remove(&mut self, path: &str) {
         let path = NodePath::new(path).unwrap();
-        self.observed.files.found.remove(&path);
-        let names = self.observed.files.listings.get_mut(&path.parent().unwrap());
-        names.unwrap().remove(path.file_name());
+        self.observed.files.remove(&path);
     }
 
     /// What somebody does to a file without touching its text.
     pub(crate) fn alter(&mut self, path: &str, change: impl FnOnce(&mut u32, &mut bool)) {
-        match self.observed.files.found.get_mut(path) {
+        match self.observed.files.get_mut(&NodePath::new(path).unwrap()) {
             Some(Found::File { mode, immutable, .. }) => change(mode, immutable),
             found => panic!("{path}: {found:?}"),
         }
@@ -220,7 +236,7 @@ impl Node {
     }
 
     pub(crate) fn has(&self, path: &str) -> bool {
-        self.observed.files.found.contains_key(path)
+        self.observed.files.get(&NodePath::new(path).unwrap()).is_some()
     }
 
     /// The distribution's tool: the bundle has what the anchors have.
@@ -230,6 +246,7 @@ impl Node {
         let texts = names.iter().filter_map(|file| self.text(directory.join(file).as_str()));
         let bundle: String = texts.collect();
         self.put(BUNDLE, &bundle);
+        self.observed.bundle_written = Some(self.now);
     }
 
     /// The certificates in the system's directory.
@@ -267,8 +284,8 @@ pub(crate) fn entry(host: &str, trust: Trust) -> Entry {
         mirrors: vec![],
         fallback: true,
         origin: Origin {
-            owner: "local".to_owned(),
-            file: "/etc/regtrust/registries.d/a.toml".to_owned(),
+            owner: "local".into(),
+            file: "/etc/regtrust/registries.d/a.toml".into(),
             line: 1,
         },
     }

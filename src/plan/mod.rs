@@ -5,14 +5,18 @@
 //! nothing is decided again afterwards.
 
 pub mod adopt;
+mod cautions;
 pub mod change;
 pub mod diff;
 pub mod directories;
 pub mod effect;
 pub mod files;
+mod hunks;
+pub mod rejected;
 pub mod shared;
 mod store;
 pub mod wants;
+pub mod work;
 
 #[cfg(test)]
 pub(crate) mod fixtures;
@@ -20,15 +24,18 @@ pub(crate) mod fixtures;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use self::change::Changes;
 use self::effect::Due;
 use self::files::Drift;
+use self::rejected::Rejection;
 use self::shared::Shared;
+use self::store::ToolDue;
 use self::wants::AllWants;
-use crate::ledger::{Ledger, Loads};
+use crate::ledger::{Ledger, Loads, Rejected};
 use crate::observed::Observed;
 use crate::path::NodePath;
 use crate::target::{Conflict, Item, Note, WantedFile};
@@ -40,15 +47,23 @@ use crate::trust::policy::RestartLimit;
 #[derive(Debug)]
 pub struct Situation<'a> {
     /// What should be in force, after policy, ends and pins.
-    pub entries: &'a BTreeMap<RegistryHost, Entry>,
+    pub entries: &'a BTreeMap<RegistryHost, Arc<Entry>>,
     pub observed: &'a Observed,
     pub ledger: &'a Ledger,
     /// Hosts whose hand-made configuration is handed over to us.
     pub adopt: &'a BTreeSet<RegistryHost>,
     /// What an operator says the running daemons have loaded since the last apply.
     pub acknowledged: &'a BTreeSet<Loads>,
+    /// The starts of the fingerprints of what a run of the CA tool that is under way has read, perhaps.
+    pub entering_store: &'a BTreeSet<String>,
+    /// What a runtime has just rejected.
+    pub rejection: &'a Rejection,
+    /// Whether everything that was ever rejected is to be tried again.
+    pub retry: bool,
     /// What the node's policy lets be done to a runtime.
     pub restart: RestartLimit,
+    /// Whether docker's `live-restore` is to be on because of us; `None`: as it is.
+    pub live_restore: Option<bool>,
     /// Paths that a preflight found in the way, with the reason and the cure.
     pub refused: &'a BTreeMap<NodePath, (String, String)>,
     pub now: Timestamp,
@@ -64,6 +79,8 @@ pub enum ItemState {
     Blocked,
     /// The runtime has no way to say it; a note tells why.
     Inexpressible,
+    /// The runtime did not take it, so it was taken back; a note tells why.
+    Rejected,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -76,6 +93,8 @@ pub struct Plan {
     pub notes: Vec<Note>,
     pub drift: Vec<Drift>,
     pub due: Vec<Due>,
+    /// Why the CA tool is due, if it is.
+    ca_tool: Option<ToolDue>,
     /// Items for which files are written by this very plan.
     pub pending: BTreeSet<Item>,
     /// What somebody made by hand and becomes ours on request.
@@ -108,7 +127,11 @@ fn refusal<'a>(
 
 /// Compares what should be in force with what is.
 pub fn plan(situation: &Situation<'_>) -> Plan {
-    let ledger = adopt::adopted(situation);
+    let mut ledger = adopt::adopted(situation);
+    let rejected = rejected::settle(situation, &ledger);
+    if rejected != ledger.rejected {
+        ledger.to_mut().rejected = rejected;
+    }
     let mut wants = wants::gather(situation, &ledger);
     let mut blocked: BTreeSet<Item> = blocked_by(&wants.conflicts);
     let mut obstacles = files::obstacles(&wants.files, &situation.observed.files, &ledger);
@@ -125,37 +148,38 @@ pub fn plan(situation: &Situation<'_>) -> Plan {
 
     let shared = shared::settle(situation, &ledger, &wants, &blocked);
     blocked.extend(blocked_by(&shared.conflicts));
-    assemble(situation, ledger, wants, &blocked, shared)
+    assemble(situation, &ledger, wants, &blocked, shared)
 }
 
 fn assemble(
     situation: &Situation<'_>,
-    mut ledger: Ledger,
+    ledger: &Ledger,
     wants: AllWants,
     blocked: &BTreeSet<Item>,
     shared: Shared,
 ) -> Plan {
-    let taken_over = adopt::taken_over(situation.ledger, &ledger);
+    let taken_over = adopt::taken_over(situation.ledger, ledger);
     let observed = situation.observed;
-    let wanted: BTreeMap<NodePath, &WantedFile> = wants
-        .files
-        .iter()
-        .filter(|file| !file.items.is_subset(blocked))
-        .map(|file| (file.path.clone(), file))
-        .collect();
-    let mut protected = files::protected(&wants.files, blocked, &ledger);
-    protected.extend(store::kept(situation, &ledger));
-    let mut outcome = files::settle(&wanted, &protected, situation, &ledger);
+    let mut wanted: Vec<&WantedFile> =
+        wants.files.iter().filter(|file| !file.items.are_among(blocked)).collect();
+    wanted.sort_by(|one, other| one.path.cmp(&other.path));
+    let mut protected = files::protected(&wants.files, blocked, ledger);
+    protected.extend(store::kept(situation, ledger));
+    let mut outcome = files::settle(&wanted, &protected, situation, ledger);
     outcome.edits.extend(shared.edits);
 
-    let mut kept: BTreeSet<NodePath> = outcome.owned.keys().cloned().collect();
-    kept.extend(shared.kept);
-    let changes =
-        directories::arrange(outcome.edits, &observed.files, &kept, &mut ledger.directories);
-    ledger.files = outcome.owned;
-    ledger.docker_daemon = shared.docker_daemon;
-    ledger.containerd_config = shared.containerd_config;
-    ledger.changed = shared.changed;
+    let owned = outcome.owned(ledger);
+    let kept = owned.keys().chain(&shared.kept);
+    let (changes, directories) =
+        directories::arrange(outcome.edits, &observed.files, kept, &ledger.directories);
+    let mut ledger = Ledger {
+        files: owned,
+        directories,
+        docker_daemon: shared.docker_daemon,
+        containerd_config: shared.containerd_config,
+        changed: shared.changed,
+        ..ledger.clone()
+    };
     let ca_tool = store::settle(situation, &changes, &mut ledger);
 
     let mut conflicts = wants.conflicts;
@@ -164,15 +188,22 @@ fn assemble(
     conflicts.extend(store::unreadable(situation, &ledger));
     conflicts.sort();
     conflicts.dedup();
+    let due = effect::due(&ledger.changed, ca_tool.as_ref(), situation);
+    let cautions = [
+        cautions::remembered_by_builds(&changes, observed),
+        cautions::authorization_plugins(&due, observed),
+    ];
+    let notes = wants.notes.into_iter().chain(shared.notes).chain(cautions.into_iter().flatten());
     let mut pending = pending(&changes, &wanted);
     pending.extend(shared.pending);
     Plan {
         pending,
         taken_over,
-        due: effect::due(&ledger.changed, ca_tool.as_ref(), situation),
-        items: states(wants.items, blocked, &wants.inexpressible),
-        notes: gathered(wants.notes.into_iter().chain(shared.notes)),
+        due,
+        items: states(wants.items, blocked, &wants.inexpressible, &ledger.rejected),
+        notes: gathered(notes.chain(rejected::notes(&ledger.rejected))),
         drift: outcome.drift.into_iter().chain(shared.drift).collect(),
+        ca_tool,
         changes,
         conflicts,
         ledger,
@@ -181,16 +212,22 @@ fn assemble(
 
 /// What holds for many registries is said once.
 fn gathered(notes: impl Iterator<Item = Note>) -> Vec<Note> {
-    let mut items: BTreeMap<String, BTreeSet<Item>> = BTreeMap::new();
+    let mut items: BTreeMap<String, Vec<Item>> = BTreeMap::new();
     for note in notes {
         items.entry(note.message).or_default().extend(note.items);
     }
-    items.into_iter().map(|(message, items)| Note { items, message }).collect()
+    // Each set at once: thousands of items, one by one, would each be searched for.
+    let note = |(message, items): (String, Vec<Item>)| Note {
+        items: items.into_iter().collect(),
+        message,
+    };
+    items.into_iter().map(note).collect()
 }
 
 /// Who waits for the files that are written.
-fn pending(changes: &Changes, wanted: &BTreeMap<NodePath, &WantedFile>) -> BTreeSet<Item> {
-    let files = changes.edits().filter_map(|edit| wanted.get(&edit.path));
+fn pending(changes: &Changes, wanted: &[&WantedFile]) -> BTreeSet<Item> {
+    let file = |path: &NodePath| wanted.binary_search_by(|file| file.path.cmp(path)).ok();
+    let files = changes.edits().filter_map(|edit| wanted.get(file(&edit.path)?));
     files.flat_map(|file| file.items.iter().cloned()).collect()
 }
 
@@ -200,10 +237,13 @@ fn blocked_by(conflicts: &[Conflict]) -> BTreeSet<Item> {
 
 /// What the preflight met, as conflicts of all the items that need something written there.
 fn refusals(situation: &Situation<'_>, wanted: &[WantedFile], ledger: &Ledger) -> Vec<Conflict> {
-    let files = &situation.observed.files;
+    if situation.refused.is_empty() {
+        return Vec::new();
+    }
+    let mut nearby = situation.observed.files.nearby();
     let mut conflicts: BTreeMap<&NodePath, Conflict> = BTreeMap::new();
     for file in wanted {
-        if files::is_in_place(file, files, ledger.files.get(&file.path)) {
+        if files::is_in_place(file, &mut nearby, ledger.files.get(&file.path)) {
             continue;
         }
         let Some((path, (message, cure))) = refusal(&file.path, situation.refused) else {
@@ -222,9 +262,10 @@ fn refusals(situation: &Situation<'_>, wanted: &[WantedFile], ledger: &Ledger) -
 }
 
 fn states(
-    items: BTreeSet<Item>,
+    items: Vec<Item>,
     blocked: &BTreeSet<Item>,
     inexpressible: &BTreeSet<Item>,
+    rejected: &[Rejected],
 ) -> BTreeMap<Item, ItemState> {
     let state = |item: &Item| {
         if blocked.contains(item) {
@@ -235,5 +276,10 @@ fn states(
             ItemState::Written
         }
     };
-    items.into_iter().map(|item| (item.clone(), state(&item))).collect()
+    let state = |item: Item| {
+        let state = state(&item);
+        (item, state)
+    };
+    let rejected = rejected.iter().map(|one| (one.item.clone(), ItemState::Rejected));
+    items.into_iter().map(state).chain(rejected).collect()
 }

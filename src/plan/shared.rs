@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::change::FileEdit;
 use super::directories;
+use super::effect;
 use super::files::Drift;
 use super::wants::AllWants;
 use super::{Situation, refusal};
@@ -82,6 +83,26 @@ fn editable<'a>(
 }
 
 impl Shared {
+    /// Notes that a daemon has to load something. Who waited for an earlier change that it has not
+    /// read either is still waiting.
+    fn note_unread(
+        &mut self,
+        loads: Loads,
+        situation: &Situation<'_>,
+        reason: String,
+        mut items: BTreeSet<Item>,
+    ) {
+        if !loads.has_listener(situation.observed) {
+            return;
+        }
+        if effect::unread(&self.changed, situation.observed).contains(&loads)
+            && let Some(before) = self.changed.get_mut(&loads)
+        {
+            items.append(&mut before.items);
+        }
+        self.changed.insert(loads, Changed { at: situation.now, reason, items });
+    }
+
     fn conflict(
         &mut self,
         target: Target,

@@ -4,9 +4,10 @@ use std::collections::btree_map::Entry as Slot;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Situation;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Rejected};
 use crate::observed::{Containerd, CriUse, Docker, Observed};
 use crate::path::NodePath;
+use crate::sorted::reaches;
 use crate::target::containerd_config::{self, ConfigState, HostsDir};
 use crate::target::docker_daemon::{self, DaemonWants};
 use crate::target::{
@@ -22,8 +23,8 @@ pub(super) struct AllWants {
     pub(super) inexpressible: BTreeSet<Item>,
     /// What somebody else's files say already.
     satisfied: BTreeSet<Item>,
-    /// Every registry on every runtime that is present and meant.
-    pub(super) items: BTreeSet<Item>,
+    /// Every registry on every runtime that is present and meant, in order, each once.
+    pub(super) items: Vec<Item>,
     pub(super) daemon: DaemonWants,
     /// Where containerd's hosts live and what config.toml needs for it; `None`: nobody pulls
     /// through CRI here.
@@ -32,7 +33,7 @@ pub(super) struct AllWants {
 
 pub(super) fn gather(situation: &Situation<'_>, ledger: &Ledger) -> AllWants {
     let observed = situation.observed;
-    let entries: Vec<&Entry> = situation.entries.values().collect();
+    let entries: Vec<&Entry> = situation.entries.values().map(AsRef::as_ref).collect();
     let mut all = AllWants::default();
     if let Some(docker) = &observed.docker {
         want_docker(&entries, docker, observed, ledger, &mut all);
@@ -40,7 +41,9 @@ pub(super) fn gather(situation: &Situation<'_>, ledger: &Ledger) -> AllWants {
     if let Some(containerd) = &observed.containerd {
         want_containerd(&entries, containerd, observed, ledger, &mut all);
     }
-    let in_store: Vec<&Entry> = entries.into_iter().filter(|entry| entry.system_store).collect();
+    let is_in_store =
+        |entry: &&Entry| entry.system_store && !is_rejected(entry, Believer::System, ledger);
+    let in_store: Vec<&Entry> = entries.into_iter().filter(is_in_store).collect();
     all.add(system_ca::want(
         &in_store,
         observed.ca_layout,
@@ -49,8 +52,15 @@ pub(super) fn gather(situation: &Situation<'_>, ledger: &Ledger) -> AllWants {
         &ledger.leaving_store,
     ));
     all.expect(&in_store, Believer::System);
-    all.report_unread(situation.entries.values());
+    // Each believer's are in order, so this merges them.
+    all.items.sort();
+    all.items.dedup();
+    all.report_unread(situation.entries.values().map(AsRef::as_ref), &ledger.rejected);
     all
+}
+
+fn is_rejected(entry: &Entry, on: Believer, ledger: &Ledger) -> bool {
+    ledger.rejected.iter().any(|one| one.item.on == on && one.item.host == entry.host)
 }
 
 fn want_docker(
@@ -60,8 +70,10 @@ fn want_docker(
     ledger: &Ledger,
     all: &mut AllWants,
 ) {
-    let meant: Vec<&Entry> =
-        entries.iter().copied().filter(|entry| entry.is_for(Runtime::Docker)).collect();
+    let is_meant = |entry: &&Entry| {
+        entry.is_for(Runtime::Docker) && !is_rejected(entry, Believer::Docker, ledger)
+    };
+    let meant: Vec<&Entry> = entries.iter().copied().filter(is_meant).collect();
     all.expect(&meant, Believer::Docker);
     all.add(docker_certs::want(&meant, docker, &observed.files, ledger));
     all.daemon = docker_daemon::want(&meant, docker, &observed.files, &ledger.docker_daemon);
@@ -85,6 +97,7 @@ fn want_containerd(
     let meant: Vec<&Entry> = entries
         .iter()
         .copied()
+        .filter(|entry| !is_rejected(entry, Believer::Containerd, ledger))
         .filter(|entry| {
             entry.asks_for(Runtime::Containerd) || is_used && entry.is_for(Runtime::Containerd)
         })
@@ -120,7 +133,7 @@ impl AllWants {
                 Slot::Occupied(_) => self.conflicts.push(Conflict {
                     target: file.target,
                     path: file.path.to_string(),
-                    items: file.items,
+                    items: file.items.to_set(),
                     message: "docker needs other bytes in this file".to_owned(),
                     cure: format!(
                         "set containerd's `config_path` to a directory of its own, such as `{}`",
@@ -134,13 +147,20 @@ impl AllWants {
 
     fn expect(&mut self, entries: &[&Entry], on: Believer) {
         let item = |entry: &&Entry| Item { host: entry.host.clone(), on };
-        self.items.append(&mut entries.iter().map(item).collect());
+        self.items.extend(entries.iter().map(item));
     }
 
-    /// Otherwise "nothing to do" would read as "it is trusted".
-    fn report_unread<'a>(&mut self, entries: impl Iterator<Item = &'a Entry>) {
-        let read: BTreeSet<_> = self.items.iter().map(|item| &item.host).collect();
-        let unread = entries.filter(|entry| !read.contains(&entry.host));
+    /// Otherwise "nothing to do" would read as "it is trusted". `entries` are in order.
+    fn report_unread<'a>(
+        &mut self,
+        entries: impl Iterator<Item = &'a Entry>,
+        rejected: &[Rejected],
+    ) {
+        let mut read = self.items.iter().map(|item| &item.host).peekable();
+        let unread = entries.filter(|entry| {
+            !reaches(&mut read, &entry.host)
+                && !rejected.iter().any(|one| one.item.host == entry.host)
+        });
         let hosts: Vec<_> = unread.map(|entry| format!("`{}`", entry.host)).collect();
         let what = match hosts.len() {
             0 => return,
@@ -154,9 +174,14 @@ impl AllWants {
         self.notes.push(Note { items: BTreeSet::new(), message });
     }
 
-    /// Items that depend on files beneath a runtime's directory, be they ours or somebody else's.
-    pub(super) fn items_on(&self, on: Believer) -> BTreeSet<Item> {
+    /// Items that depend on files beneath a runtime's directory, be they ours or somebody else's,
+    /// and are not blocked.
+    pub(super) fn free_on(&self, on: Believer, blocked: &BTreeSet<Item>) -> BTreeSet<Item> {
         let items = self.files.iter().flat_map(|file| &file.items).chain(&self.satisfied);
-        items.filter(|item| item.on == on).cloned().collect()
+        let mut free: Vec<&Item> =
+            items.filter(|item| item.on == on && !blocked.contains(item)).collect();
+        // One item's files stand together.
+        free.dedup();
+        free.into_iter().cloned().collect()
     }
 }

@@ -1,6 +1,7 @@
 //! What was in force before: read only when something depends on it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{Options, PinChange};
 use crate::content::{Content, Sha256Hex};
@@ -113,7 +114,7 @@ pub fn earlier(root: &NodeRoot, number: u64) -> Result<Earlier, HistoryError> {
     for entry in &generation.entries {
         let known =
             restorer.restore(entry).map_err(|source| HistoryError::Damaged { number, source })?;
-        earlier.entries.insert(entry.host.clone(), known);
+        earlier.entries.insert(entry.host.clone(), Arc::new(known));
     }
     Ok(earlier)
 }

@@ -2,23 +2,43 @@
 //! ledger, the new generation, the pin. Without that, a crash could leave a file that nobody owns.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::history::Pins;
 use super::{Options, ReconcileError, Survey};
-use crate::content::{Content, Sha256Hex};
+use crate::content::{Content, Digesting, Sha256Hex};
 use crate::generation::{self, Generation, Summary};
 use crate::ledger::Ledger;
 use crate::node::root::{NodeRoot, RootError};
 use crate::path::NodePath;
 use crate::plan::Plan;
 use crate::plan::change::{Changes, FileEdit, Unit};
-use crate::state::{self, StateError, Stored};
+use crate::pushed::{self, Pushed, PushedSet};
+use crate::source::pushed::Stock;
+use crate::state::{self, StateError};
 use crate::trust::effective::Effective;
+use crate::trust::entry::Entry;
 use crate::trust::stored::{self, StoredEntry};
 use crate::txn::blobs::{self, BlobError};
 use crate::txn::lock::StateLock;
+
+/// The ledger that is stored, with the bytes of its file: an edit of it needs both sides.
+#[derive(Debug)]
+pub(super) struct StoredLedger<'a> {
+    pub(super) ledger: &'a Ledger,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// regtrust's own files as they are stored.
+#[derive(Debug)]
+pub(super) struct Before<'a> {
+    pub(super) pins: Pins,
+    pub(super) ledger: Option<StoredLedger<'a>>,
+    pub(super) pushed: Stock,
+}
 
 /// The edits of regtrust's own files, and the keys that have to be kept for them.
 #[derive(Debug, Default)]
@@ -27,6 +47,8 @@ pub(super) struct Records {
     keys: Vec<Content>,
     /// Whether the set of entries or the pin differs, however few files that touches.
     differ: bool,
+    /// Somebody's set cannot be read, and nobody knows which keys it needs.
+    keeps_keys: bool,
 }
 
 impl Records {
@@ -39,16 +61,14 @@ impl Records {
     pub(super) fn of(
         root: &NodeRoot,
         plan: &mut Plan,
-        effective: &Effective,
+        (effective, pushed): (&Effective, &Pushed),
         options: &Options,
-        pins: Pins,
-        stored_ledger: Option<Stored<Ledger>>,
+        Before { pins, ledger: stored, pushed: stock }: Before<'_>,
     ) -> Result<Self, ReconcileError> {
         let mut records = Self::default();
         let (entries, certificates) = records.store(effective);
-        let text = json(&entries);
-        let digest = Sha256Hex::of(&text);
-        let before = stored_ledger.as_ref().map(|stored| &stored.value);
+        let digest = digest(&entries);
+        let before = stored.as_ref().map(|stored| stored.ledger);
         let kept = state::generation_numbers(root)?;
         let is_known = before.is_some_and(|ledger| {
             ledger.entries == Some(digest) && kept.contains(&ledger.generation)
@@ -61,14 +81,15 @@ impl Records {
             records.remember_keys(&mut plan.ledger, &pins);
             records.write_generation(root, &generation, &kept, &pins)?;
         }
+        records.write_pushed(pushed, stock);
         records.write_pin(pins);
-        records.write_ledger(plan, stored_ledger);
+        records.write_ledger(plan, stored);
         Ok(records)
     }
 
     fn store(&mut self, effective: &Effective) -> (Vec<StoredEntry>, BTreeMap<Sha256Hex, String>) {
         let mut blobs = stored::Blobs::new();
-        let store = |entry| {
+        let store = |entry: &Arc<Entry>| {
             let mut stored = stored::store(entry, &mut blobs);
             stored.origin.line = 0;
             stored
@@ -123,9 +144,22 @@ impl Records {
         }
     }
 
-    fn write_ledger(&mut self, plan: &Plan, stored: Option<Stored<Ledger>>) {
+    fn write_pushed(&mut self, pushed: &Pushed, mut stock: Stock) {
+        self.keys.extend(pushed.new_keys.values().cloned());
+        self.keeps_keys = stock.is_damaged();
+        for (owner, set) in &pushed.sets {
+            let stored = stock.stored.remove(owner);
+            if stored.as_ref().is_none_or(|stored| stored.value != *set) {
+                self.differ = true;
+                let before = stored.map(|stored| stored.bytes);
+                self.put(pushed::path(owner), before, Some(json(set)));
+            }
+        }
+    }
+
+    fn write_ledger(&mut self, plan: &Plan, stored: Option<StoredLedger<'_>>) {
         let is_same = match &stored {
-            Some(stored) => stored.value == plan.ledger,
+            Some(stored) => *stored.ledger == plan.ledger,
             None => plan.ledger == Ledger::default(),
         };
         if !is_same {
@@ -183,6 +217,9 @@ fn next(
 pub(super) fn with_state(survey: &Survey) -> Changes {
     let mut changes = survey.plan.changes.clone();
     changes.make_directories.push(state::generations_path());
+    if survey.records.edits.iter().any(|edit| edit.path.is_beneath(&pushed::directory())) {
+        changes.make_directories.push(pushed::directory());
+    }
     let unit = |edit: &FileEdit| Unit { directory: None, edits: vec![edit.clone()], keep: false };
     changes.units.extend(survey.records.edits.iter().map(unit));
     changes
@@ -202,15 +239,41 @@ pub(super) fn store_keys(
 pub(super) fn erase_keys(
     root: &NodeRoot,
     lock: &StateLock,
-    ledger: &Ledger,
+    survey: &Survey,
 ) -> Result<(), BlobError> {
-    let needed: BTreeSet<Sha256Hex> = ledger.keys.keys().copied().collect();
+    if survey.records.keeps_keys {
+        return Ok(());
+    }
+    let mut needed: BTreeSet<Sha256Hex> = survey.plan.ledger.keys.keys().copied().collect();
+    needed.extend(survey.pushed.sets.values().flat_map(PushedSet::keys));
     blobs::erase_except(root, lock, &needed)
 }
 
 /// Whether a generation is still kept when `newest` is the last one.
 fn is_kept(number: u64, newest: u64) -> bool {
     number.saturating_add(generation::KEPT) > newest
+}
+
+/// Of the same text that [`json`] gives, which is some megabytes for ten thousand entries and needed
+/// by nobody when they are the same as before.
+fn digest(entries: &[StoredEntry]) -> Sha256Hex {
+    let mut text = Text(Digesting::default());
+    // As for `json`: nothing in it can fail.
+    _ = serde_json::to_writer(&mut text, entries);
+    text.0.finish()
+}
+
+struct Text(Digesting);
+
+impl io::Write for Text {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.add(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn json<T: Serialize>(value: &T) -> Vec<u8> {

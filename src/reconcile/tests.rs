@@ -7,10 +7,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use jiff::SignedDuration;
 
 use super::*;
+use crate::node::detect::Overrides;
 use crate::trust::effective::Standing;
 
 mod damage;
 mod generations;
+mod pushed;
 
 const CA: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/certs/ca.pem"));
 const CERTIFICATE: &str =
@@ -32,13 +34,8 @@ impl Tree {
         let directory = tempfile::tempdir().unwrap();
         let root = NodeRoot::open(directory.path()).unwrap();
         let options = Options {
-            live: false,
             overrides: Overrides { docker: "26.1.5".parse().ok(), ..Overrides::default() },
-            declarations: vec![],
-            adopt: BTreeSet::new(),
-            acknowledged: BTreeSet::new(),
-            pin: PinChange::Keep,
-            now: "2026-06-01T10:00:00Z".parse().unwrap(),
+            ..Options::new(false, "2026-06-01T10:00:00Z".parse().unwrap())
         };
         let tree = Self { directory, root, options };
         tree.write("usr/bin/dockerd", "");

@@ -26,8 +26,8 @@ use crate::trust::policy::Policy;
 use crate::trust::problem::Problem;
 use crate::trust::toml_reader::Lines;
 
-mod directory;
-mod exposure;
+pub(super) mod directory;
+pub(super) mod exposure;
 mod files;
 mod policy;
 mod tree;
@@ -84,6 +84,11 @@ pub fn read(root: &NodeRoot, extra: &[Directory], now: Timestamp) -> Sources {
 
 /// The declarations of the usual directories and of `extra`.
 pub fn read_declarations(root: &NodeRoot, extra: &[Directory], now: Timestamp) -> DesiredState {
+    DesiredState::merge(declared(root, extra, now), now)
+}
+
+/// The same, file by file in their order.
+pub(super) fn declared(root: &NodeRoot, extra: &[Directory], now: Timestamp) -> Vec<Declarations> {
     let directories: Vec<NodePath> =
         DIRECTORIES.iter().map(|path| NodePath::constant(path)).collect();
     steadily(&|| directory::scan(Tree::node(root), &directories, extra), now)
@@ -100,12 +105,12 @@ pub fn read_path(root: &NodeRoot, path: &NodePath, now: Timestamp) -> DesiredSta
             directory::Scan::of_file(Tree::node(root), path)
         }
     };
-    steadily(&scan, now)
+    DesiredState::merge(steadily(&scan, now), now)
 }
 
 /// Repeats the reading until no directory was swapped meanwhile, so that a declaration and its
 /// certificate are of the same age.
-fn steadily<'r>(scan: &dyn Fn() -> directory::Scan<'r>, now: Timestamp) -> DesiredState {
+fn steadily<'r>(scan: &dyn Fn() -> directory::Scan<'r>, now: Timestamp) -> Vec<Declarations> {
     let mut attempt = 1;
     loop {
         let scan = scan();
@@ -115,8 +120,7 @@ fn steadily<'r>(scan: &dyn Fn() -> directory::Scan<'r>, now: Timestamp) -> Desir
             let unsteady = swapped
                 .into_iter()
                 .map(|(tree, path)| tree.named(broken(path, "changes all the time")));
-            let files = unsteady.chain(scan.problems.iter().cloned()).chain(files).collect();
-            return DesiredState::merge(files, now);
+            return unsteady.chain(scan.problems.iter().cloned()).chain(files).collect();
         }
         attempt += 1;
     }
@@ -179,7 +183,7 @@ fn masked_by_broken(path: &NodePath) -> Declarations {
 }
 
 fn broken(path: &NodePath, message: &str) -> Declarations {
-    let mut findings = Findings::new(&path.to_string());
+    let mut findings = Findings::new(path.to_string());
     *findings.error(Place::default(), "", message) =
         Some("what it declared stays in force until it can be read".to_owned());
     Declarations::broken(findings)
@@ -187,7 +191,7 @@ fn broken(path: &NodePath, message: &str) -> Declarations {
 
 fn as_text<'b>(bytes: &'b [u8], path: &NodePath) -> Result<&'b str, Declarations> {
     str::from_utf8(bytes).map_err(|error| {
-        let mut findings = Findings::new(&path.to_string());
+        let mut findings = Findings::new(path.to_string());
         *findings.error(not_utf8(bytes, &error), "", "is not UTF-8") =
             Some("save it as UTF-8".to_owned());
         Declarations::broken(findings)

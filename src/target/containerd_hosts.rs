@@ -15,6 +15,7 @@ mod text;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Believer, Item, Target, WantedFile, Wants};
+use crate::content::Content;
 use crate::ledger::OwnedFile;
 use crate::node_path;
 use crate::observed::{Containerd, CriUse, Files};
@@ -58,7 +59,7 @@ pub fn want(
         wants.inexpressible = items();
         return wants;
     }
-    let site = Site { containerd, hosts_dir, files, owned };
+    let site = Site::new(containerd, hosts_dir, files, owned);
     for entry in entries {
         add(&mut wants, &site, entry);
     }
@@ -84,6 +85,11 @@ fn item(entry: &Entry) -> Item {
 
 fn add(wants: &mut Wants, site: &Site<'_>, entry: &Entry) {
     let item = item(entry);
+    if let Some(reason) = why_no_reference(&entry.host, site.containerd) {
+        wants.note(&item, reason);
+        wants.inexpressible.insert(item);
+        return;
+    }
     let Some(meaning) = Meaning::of(entry) else {
         for finding in obstacles::catching(site, entry) {
             finding.report(wants, &item);
@@ -94,32 +100,44 @@ fn add(wants: &mut Wants, site: &Site<'_>, entry: &Entry) {
         return;
     };
     let host = entry.host.as_str();
-    let understood = |text: &String| {
-        // What is there from us in the same bytes was read back before it was written.
-        site.is_in_force_as(host, text) || text::means(text, host, &meaning.endpoints)
+    let directory = site.directory(host);
+    // What is there from us in the same bytes was read back before it was written.
+    let known = |text: &str| {
+        site.in_force(&directory).filter(|content| content.bytes() == text.as_bytes()).cloned()
     };
-    let Some(text) = text::render(host, &meaning.endpoints).filter(understood) else {
+    let fresh =
+        |text: &str| text::means(text, host, &meaning.endpoints).then(|| Content::plain(text));
+    let text = text::render(host, &meaning.endpoints);
+    let Some(hosts_toml) = text.and_then(|text| known(&text).or_else(|| fresh(&text))) else {
         wants.note(&item, "hosts.toml would be read as something else; please report this");
         wants.inexpressible.insert(item);
         return;
     };
     explain(wants, &item, entry);
-    let mut wanted = wanted_files(site, &item, &meaning, &text);
-    if obstacles::is_already_there(site, entry, &wanted, &meaning) {
-        wants.note(
-            &item,
-            format!("`{}` already says the same", site.hosts_toml(entry.host.as_str())),
-        );
+    let mut wanted = wanted_files(&directory, &item, hosts_toml, &meaning);
+    if obstacles::is_already_there(site, entry, &directory, &wanted, &meaning) {
+        wants.note(&item, format!("`{}` already says the same", directory.join(HOSTS_TOML)));
         // What an earlier plan put there may be what theirs refers to.
-        wanted.retain(|file| site.owned.contains_key(&file.path));
+        wanted.retain(|file| site.is_ours(&file.path));
         wants.satisfied.insert(item);
         wants.files.append(&mut wanted);
         return;
     }
-    for finding in obstacles::in_the_way(site, entry, &wanted, &meaning) {
+    for finding in obstacles::in_the_way(site, entry, &directory, &wanted, &meaning) {
         finding.report(wants, &item);
     }
     wants.files.append(&mut wanted);
+}
+
+/// What CRI does not take for a reference is never looked up.
+fn why_no_reference(host: &RegistryHost, containerd: &Containerd) -> Option<String> {
+    let version = containerd.version.filter(|_| containerd.is_before(1, 7))?;
+    host.name().starts_with('[').then(|| {
+        format!(
+            "containerd {version} cannot name an IPv6 address in an image reference; containerd \
+             1.7 and later can"
+        )
+    })
 }
 
 fn explain(wants: &mut Wants, item: &Item, entry: &Entry) {
@@ -138,18 +156,24 @@ fn explain(wants: &mut Wants, item: &Item, entry: &Entry) {
     }
 }
 
-fn wanted_files(site: &Site<'_>, item: &Item, meaning: &Meaning, text: &str) -> Vec<WantedFile> {
-    let directory = site.directory(item.host.as_str());
-    let hosts_toml = (HOSTS_TOML, crate::content::Content::plain(text));
+fn wanted_files(
+    directory: &NodePath,
+    item: &Item,
+    hosts_toml: Content,
+    meaning: &Meaning,
+) -> Vec<WantedFile> {
     let others = meaning.files.iter().map(|(name, content)| (name.as_str(), content.clone()));
-    std::iter::once(hosts_toml)
-        .chain(others)
+    let mut files: Vec<_> = std::iter::once((HOSTS_TOML, hosts_toml)).chain(others).collect();
+    // In order from the beginning, thousands of them need not be sorted.
+    files.sort_unstable_by_key(|(name, _)| *name);
+    files
+        .into_iter()
         .map(|(name, content)| WantedFile {
             target: Target::ContainerdHosts,
             path: directory.join(name),
             mode: if content.is_secret() { 0o600 } else { 0o644 },
             content,
-            items: BTreeSet::from([item.clone()]),
+            items: item.clone().into(),
         })
         .collect()
 }

@@ -4,8 +4,6 @@
 //! there to the system's roots, and needs a `.key` beside every `.cert`: without it all pulls from
 //! that registry fail. None of it is read for a registry that docker takes for insecure.
 
-use std::collections::BTreeMap;
-
 use crate::content::Content;
 use crate::ledger::Ledger;
 use crate::node_path;
@@ -13,7 +11,7 @@ use crate::observed::{Docker, Files};
 use crate::path::NodePath;
 use crate::target::docker_daemon::mirrors::Judged;
 use crate::target::docker_daemon::{Cover, Foreign, resolves};
-use crate::target::{Believer, Item, Target, WantedFile, Wants};
+use crate::target::{Believer, Conflict, Item, Note, Target, WantedFile, Wants};
 use crate::trust::certificate::CaBundle;
 use crate::trust::entry::{Entry, Mirror, Runtime, Trust};
 use crate::trust::host::RegistryHost;
@@ -54,7 +52,8 @@ pub fn want(entries: &[&Entry], docker: &Docker, files: &Files, ledger: &Ledger)
         ledger,
         foreign,
         wants: Wants::default(),
-        by_path: BTreeMap::new(),
+        wanted: Vec::new(),
+        resolving: None,
     };
     let ours = || entries.iter().filter(|entry| entry.is_for(Runtime::Docker));
     for entry in ours() {
@@ -91,13 +90,19 @@ struct Wanting<'a> {
     ledger: &'a Ledger,
     foreign: Foreign,
     wants: Wants,
-    by_path: BTreeMap<NodePath, WantedFile>,
+    wanted: Vec<WantedFile>,
+    /// What holds for every registry with a name where somebody made ranges insecure, said once.
+    resolving: Option<(String, Vec<Item>)>,
 }
 
 impl Wanting<'_> {
     fn finish(mut self) -> Wants {
-        self.inspect_directories();
-        self.wants.files = self.by_path.into_values().collect();
+        if let Some((message, items)) = self.resolving.take() {
+            self.wants.notes.push(Note { items: items.into_iter().collect(), message });
+        }
+        let files = self.united();
+        self.inspect_directories(&files);
+        self.wants.files = files;
         self.wants
     }
 
@@ -125,15 +130,15 @@ impl Wanting<'_> {
         self.report_cover(&entry.host, &item);
         let directory = directory(&entry.host);
         if let Some(ca) = entry.trust.ca() {
-            self.add(&directory.join(CA), ca.content(), PUBLIC, &item);
+            self.add(directory.join(CA), ca.content(), PUBLIC, &item);
         }
         self.client(&directory, entry, &item);
     }
 
     fn client(&mut self, directory: &NodePath, entry: &Entry, item: &Item) {
         if let Some(client) = &entry.client {
-            self.add(&directory.join(CERTIFICATE), &client.certificate, PUBLIC, item);
-            self.add(&directory.join(KEY), &client.key, PRIVATE, item);
+            self.add(directory.join(CERTIFICATE), &client.certificate, PUBLIC, item);
+            self.add(directory.join(KEY), &client.key, PRIVATE, item);
         }
     }
 
@@ -142,7 +147,7 @@ impl Wanting<'_> {
     fn mirror(&mut self, entry: &Entry, mirror: &Mirror) {
         if let Some(ca) = mirror.trust.ca() {
             let path = directory(&mirror.host).join(CA);
-            self.add(&path, ca.content(), PUBLIC, &item_of(entry));
+            self.add(path, ca.content(), PUBLIC, &item_of(entry));
         }
     }
 
@@ -183,7 +188,7 @@ impl Wanting<'_> {
         }
         let directory = directory(&entry.host);
         if let Some(content) = joined(own.into_iter().chain(of_mirrors)) {
-            self.add(&directory.join(CA), &content, PUBLIC, &item);
+            self.add(directory.join(CA), &content, PUBLIC, &item);
         }
         self.client(&directory, entry, &item);
     }
@@ -208,34 +213,46 @@ impl Wanting<'_> {
                  certificates for them",
             ),
             Cover::IfResolvedInto(ranges) => {
-                let message =
-                    resolves("this registry", ranges.iter().map(|(_, saying)| &*saying.value));
-                self.wants.note(item, message);
+                let ranges = ranges.iter().map(|(_, saying)| &*saying.value);
+                let message = || (resolves("this registry", ranges), Vec::new());
+                self.resolving.get_or_insert_with(message).1.push(item.clone());
             }
         }
     }
 
-    /// Several items may need one file. Where they disagree, the first one has it.
-    fn add(&mut self, path: &NodePath, content: &Content, mode: u32, item: &Item) {
-        let wanted = WantedFile {
+    fn add(&mut self, path: NodePath, content: &Content, mode: u32, item: &Item) {
+        self.wanted.push(WantedFile {
             target: Target::DockerCerts,
-            path: path.clone(),
+            path,
             content: content.clone(),
             mode,
-            items: [item.clone()].into(),
-        };
-        let known = self.by_path.entry(path.clone()).or_insert(wanted);
-        if known.content == *content {
-            known.items.insert(item.clone());
-            return;
+            items: item.clone().into(),
+        });
+    }
+
+    /// Several items may need one file. Where they disagree, the first one has it.
+    fn united(&mut self) -> Vec<WantedFile> {
+        let mut all = std::mem::take(&mut self.wanted);
+        all.sort_by(|one, other| one.path.cmp(&other.path));
+        let mut united: Vec<WantedFile> = Vec::with_capacity(all.len());
+        for file in all {
+            match united.last_mut() {
+                Some(known) if known.path == file.path && known.content == file.content => {
+                    known.items.extend(file.items);
+                }
+                Some(known) if known.path == file.path => {
+                    self.wants.conflicts.extend(file.items.into_iter().map(|item| Conflict {
+                        target: Target::DockerCerts,
+                        path: file.path.to_string(),
+                        items: [item].into(),
+                        message: "another entry needs other bytes in this file".to_owned(),
+                        cure: "declare the host with the same certificates in both".to_owned(),
+                    }));
+                }
+                _ => united.push(file),
+            }
         }
-        self.wants.conflict(
-            Target::DockerCerts,
-            path,
-            item,
-            "another entry needs other bytes in this file",
-            "declare the host with the same certificates in both",
-        );
+        united
     }
 }
 

@@ -1,7 +1,9 @@
-//! Docker's daemon.json: `insecure-registries`, and `registry-mirrors` for Docker Hub.
+//! Docker's daemon.json: `insecure-registries`, `registry-mirrors` for Docker Hub, and, where the
+//! administrator wants it, `live-restore`.
 //!
-//! Both keys are read again on SIGHUP. The file belongs to the administrator: only elements of ours
-//! in these two lists, and the lists themselves where there was none, ever differ.
+//! These keys are read again on SIGHUP. The file belongs to the administrator: only elements of ours
+//! in the two lists, the lists themselves where there was none, and a `live-restore` where there was
+//! none ever differ.
 //!
 //! Taking trust away has a trap. dockerd treats a missing key as "no change", so deleting ours, or
 //! the whole file, and reloading leaves every registry in it insecure until a restart. A list that
@@ -26,6 +28,7 @@ mod grammar;
 mod json_edit;
 mod layout;
 mod lists;
+pub mod live_restore;
 mod merge;
 mod merge_error;
 pub(super) mod mirrors;
@@ -33,13 +36,13 @@ mod want;
 
 pub use adopt::adoptable;
 pub(super) use foreign::{Cover, Foreign};
-pub use lists::lists;
+pub use lists::{authorization_plugins, lists};
 pub use merge::{Merged, merge};
 pub use merge_error::MergeError;
 pub(super) use want::resolves;
 pub use want::want;
 
-/// A key of daemon.json that may differ because of us. There is no third.
+/// A list in daemon.json that may differ because of us. There is no third.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Key {
     InsecureRegistries,
@@ -76,7 +79,7 @@ impl Key {
     ///
     /// An insecure registry may carry a scheme, which docker strips. Its case counts: docker
     /// compares the rest with the reference letter by letter.
-    fn identity(self, element: &str) -> String {
+    pub(crate) fn identity(self, element: &str) -> String {
         match self {
             Self::InsecureRegistries => grammar::without_scheme(element).to_owned(),
             Self::RegistryMirrors => mirrors::identity(element),
@@ -139,6 +142,7 @@ pub struct Goal {
 pub struct Goals {
     pub insecure: Goal,
     pub mirrors: Goal,
+    pub live_restore: live_restore::Goal,
 }
 
 impl Goals {

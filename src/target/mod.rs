@@ -78,7 +78,100 @@ pub struct WantedFile {
     pub content: Content,
     pub mode: u32,
     /// Who needs it. Several items may share one, such as a CA in the system store.
-    pub items: BTreeSet<Item>,
+    pub items: Items,
+}
+
+/// Items in order, each once. Nearly all of thirty thousand files have a single one, which a set
+/// would keep in a tree with room for eleven.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Items(Kept);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kept {
+    One(Item),
+    /// Never one.
+    Others(Vec<Item>),
+}
+
+impl Default for Items {
+    fn default() -> Self {
+        Self(Kept::Others(Vec::new()))
+    }
+}
+
+impl Items {
+    pub fn insert(&mut self, item: Item) {
+        let Err(at) = self.as_slice().binary_search(&item) else { return };
+        match &mut self.0 {
+            Kept::Others(all) if all.is_empty() => self.0 = Kept::One(item),
+            Kept::Others(all) => all.insert(at, item),
+            Kept::One(one) => {
+                let mut both = vec![one.clone()];
+                both.insert(at, item);
+                self.0 = Kept::Others(both);
+            }
+        }
+    }
+
+    pub fn iter(&self) -> std::slice::Iter<'_, Item> {
+        self.as_slice().iter()
+    }
+
+    fn as_slice(&self) -> &[Item] {
+        match &self.0 {
+            Kept::One(item) => std::slice::from_ref(item),
+            Kept::Others(all) => all,
+        }
+    }
+
+    pub fn are_among(&self, others: &BTreeSet<Item>) -> bool {
+        self.iter().all(|item| others.contains(item))
+    }
+
+    pub fn to_set(&self) -> BTreeSet<Item> {
+        self.iter().cloned().collect()
+    }
+}
+
+impl From<Item> for Items {
+    fn from(item: Item) -> Self {
+        Self(Kept::One(item))
+    }
+}
+
+impl FromIterator<Item> for Items {
+    fn from_iter<I: IntoIterator<Item = Item>>(items: I) -> Self {
+        let mut all = Self::default();
+        all.extend(items);
+        all
+    }
+}
+
+impl Extend<Item> for Items {
+    fn extend<I: IntoIterator<Item = Item>>(&mut self, items: I) {
+        items.into_iter().for_each(|item| self.insert(item));
+    }
+}
+
+impl IntoIterator for Items {
+    type Item = Item;
+    type IntoIter = std::vec::IntoIter<Item>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        match self.0 {
+            Kept::One(item) => vec![item].into_iter(),
+            Kept::Others(all) => all.into_iter(),
+        }
+    }
+}
+
+impl<'a> IntoIterator for &'a Items {
+    type Item = &'a Item;
+    type IntoIter = std::slice::Iter<'a, Item>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
 }
 
 /// Something in the way. The items it names are left as they are; the rest goes on.

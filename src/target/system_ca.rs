@@ -8,10 +8,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Believer, Item, Target, WantedFile, Wants};
+use super::{Believer, Conflict, Item, Items, Target, WantedFile, Wants};
 use crate::content::{Content, Sha256Hex};
 use crate::ledger::OwnedFile;
-use crate::observed::{CaLayout, Files};
+use crate::observed::{CaLayout, Files, Found};
 use crate::path::NodePath;
 use crate::trust::certificate::{CaBundle, CaCertificate};
 use crate::trust::entry::Entry;
@@ -72,6 +72,7 @@ pub fn want(
     let mut wants = Wants::default();
     let mut wanted: BTreeMap<NodePath, WantedFile> = BTreeMap::new();
     let theirs = layout.map(|layout| foreign(layout, files, owned, leaving)).unwrap_or_default();
+    let unknown = layout.and_then(|layout| unreadable(layout, files, owned));
     for entry in entries.iter().filter(|entry| entry.system_store) {
         let item = Item { host: entry.host.clone(), on: Believer::System };
         let Some(layout) = layout else {
@@ -94,12 +95,30 @@ pub fn want(
                 wants.note(&item, format!("`{theirs}` already makes the system trust {subject}"));
                 continue;
             }
+            if let Some((at, error)) = &unknown
+                && !owned.contains_key(&path)
+            {
+                wants.conflicts.push(may_add_it_too(&item, at, error));
+                continue;
+            }
             let file = wanted.entry(path.clone()).or_insert_with(|| wanted_file(path, certificate));
             file.items.insert(item.clone());
         }
     }
     wants.files = wanted.into_values().collect();
     wants
+}
+
+fn may_add_it_too(item: &Item, path: &NodePath, error: &str) -> Conflict {
+    Conflict {
+        target: Target::SystemCa,
+        path: path.to_string(),
+        items: BTreeSet::from([item.clone()]),
+        message: format!(
+            "it cannot be read, so whether it adds the CA already is not known: {error}"
+        ),
+        cure: "make it readable for regtrust".to_owned(),
+    }
 }
 
 fn wanted_file(path: NodePath, certificate: &CaCertificate) -> WantedFile {
@@ -110,7 +129,7 @@ fn wanted_file(path: NodePath, certificate: &CaCertificate) -> WantedFile {
         path,
         content: Content::plain(certificate.pem.as_bytes()),
         mode: 0o644,
-        items: BTreeSet::new(),
+        items: Items::default(),
     }
 }
 
@@ -145,6 +164,19 @@ fn foreign(
     theirs
 }
 
+/// A file that may add any CA: ours would be added beside it today, and stay for ever.
+fn unreadable(
+    layout: CaLayout,
+    files: &Files,
+    owned: &BTreeMap<NodePath, OwnedFile>,
+) -> Option<(NodePath, String)> {
+    let mut paths = anchors_of_others(layout, files, owned).into_iter().chain([layout.bundle()]);
+    paths.find_map(|path| match files.get(&path)? {
+        Found::Unreadable { error } => Some((path, error.clone())),
+        _ => None,
+    })
+}
+
 /// Certificates that other people's files add to the store, by the starts of their fingerprints.
 pub fn added_by_others(
     layout: CaLayout,
@@ -154,17 +186,26 @@ pub fn added_by_others(
     in_anchors(layout, files, owned).keys().map(Sha256Hex::short).collect()
 }
 
+fn anchors_of_others(
+    layout: CaLayout,
+    files: &Files,
+    owned: &BTreeMap<NodePath, OwnedFile>,
+) -> Vec<NodePath> {
+    let directory = layout.anchors();
+    // Debian's tool passes over every other name.
+    let is_read = |name: &&str| layout != CaLayout::Debian || name.ends_with(SUFFIX);
+    let paths = files.names(&directory).filter(is_read).map(|name| directory.join(name));
+    paths.filter(|path| !owned.contains_key(path)).collect()
+}
+
 fn in_anchors(
     layout: CaLayout,
     files: &Files,
     owned: &BTreeMap<NodePath, OwnedFile>,
 ) -> BTreeMap<Sha256Hex, NodePath> {
-    let directory = layout.anchors();
-    // Debian's tool passes over every other name.
-    let is_read = |name: &&str| layout != CaLayout::Debian || name.ends_with(SUFFIX);
-    let paths = files.names(&directory).filter(is_read).map(|name| directory.join(name));
-    let theirs = paths.filter(|path| !owned.contains_key(path));
-    let contents = theirs.filter_map(|path| Some((files.content(&path)?.clone(), path)));
+    let theirs = anchors_of_others(layout, files, owned);
+    let contents =
+        theirs.into_iter().filter_map(|path| Some((files.content(&path)?.clone(), path)));
     contents
         .flat_map(|(content, path)| {
             let found = fingerprints(content.bytes());
@@ -179,10 +220,14 @@ fn in_anchors(
 /// Compares what the text encodes, because each distribution's tool wraps and annotates it in its
 /// own way.
 pub fn fingerprints(bytes: &[u8]) -> BTreeSet<Sha256Hex> {
-    let mut rest = bytes;
-    let certificates = rustls_pemfile::certs(&mut rest).filter_map(Result::ok);
-    let found: BTreeSet<_> = certificates.map(|der| Sha256Hex::of(&der)).collect();
+    let found: BTreeSet<_> = each_fingerprint(bytes).collect();
     if found.is_empty() { BTreeSet::from([Sha256Hex::of(bytes)]) } else { found }
+}
+
+/// That of each certificate in PEM text, as often as it is there.
+pub fn each_fingerprint(mut bytes: &[u8]) -> impl Iterator<Item = Sha256Hex> {
+    std::iter::from_fn(move || rustls_pemfile::certs(&mut bytes).find_map(Result::ok))
+        .map(|der| Sha256Hex::of(&der))
 }
 
 /// Why the tool has to run, by the start of each certificate's fingerprint.

@@ -11,6 +11,7 @@
 //! that is in force, so it is told apart from an entry that is gone: see [`Declarations`].
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::entry::{Entry, Origin};
 use super::findings::Findings;
@@ -52,7 +53,7 @@ pub type Loaded = BTreeMap<NodePath, Result<Content, String>>;
 pub struct Declarations {
     pub file: String,
     /// In the order of the file; each host once.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<Arc<Entry>>,
     /// Hosts that are declared with a mistake. What is in force for them is to be left alone.
     pub unusable: Vec<Unusable>,
     /// At least a part of the file says nothing understandable, so an entry that is missing from it
@@ -73,7 +74,7 @@ pub struct Unusable {
 impl Declarations {
     /// A file of which nothing can be told: it cannot be read, is too large, is no TOML.
     pub fn broken(findings: Findings) -> Self {
-        let file = findings.file().to_owned();
+        let file = findings.file().to_string();
         Self { file, broken: true, problems: findings.into_problems(None), ..Self::default() }
     }
 }

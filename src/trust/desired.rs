@@ -1,6 +1,7 @@
-//! What the node's own files want, taken together. Pure.
+//! What the node's own files and the owners want, taken together. Pure.
 //!
-//! For one host the whole entry of the file with the later name wins; nothing is mixed. An entry
+//! For one host the whole entry of the owner that comes first wins, and among the files that of the
+//! later name; nothing is mixed. An entry
 //! whose `until` has passed declares nothing any more, so an exception in a later file that has
 //! ended gives way to the entry below it.
 //!
@@ -9,10 +10,11 @@
 //! [`DesiredState::keeps`] is the answer for each entry that is in force.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::declaration::{Declarations, LOCAL, Unusable};
+use super::declaration::{Declarations, Unusable};
 use super::entry::{Entry, Origin};
 use super::host::RegistryHost;
 use super::problem::{Location, Problem, Severity};
@@ -22,11 +24,13 @@ const WARN_BEFORE: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DesiredState {
-    pub entries: BTreeMap<RegistryHost, Entry>,
+    pub entries: BTreeMap<RegistryHost, Arc<Entry>>,
     /// Entries whose `until` has passed, where nothing else declares the host.
-    pub ended: BTreeMap<RegistryHost, Entry>,
+    pub ended: BTreeMap<RegistryHost, Arc<Entry>>,
     /// Hosts whose winning entry has a mistake.
     pub unusable: BTreeMap<RegistryHost, Unusable>,
+    /// Who declares a host as well and comes after the winner, the last one first.
+    pub losers: BTreeMap<RegistryHost, Vec<Origin>>,
     /// Files and directories that are unreadable, in whole or in part.
     pub broken_files: BTreeSet<String>,
     /// Of all files, in their order.
@@ -45,8 +49,8 @@ pub enum Keep<'a> {
 }
 
 enum Claim {
-    Entry(Entry),
-    Unusable(Unusable),
+    Entry(Arc<Entry>),
+    Unusable(Box<Unusable>),
 }
 
 impl Claim {
@@ -59,7 +63,8 @@ impl Claim {
 }
 
 impl DesiredState {
-    /// Takes the files in their order; of two that declare a host, the later one wins.
+    /// Takes the files and the sets of owners in their order; of two that declare a host, the later
+    /// one wins.
     pub fn merge(files: Vec<Declarations>, now: Timestamp) -> Self {
         let mut state = Self::default();
         let mut claims = BTreeMap::new();
@@ -75,7 +80,7 @@ impl DesiredState {
                     entries.push((host, entry));
                 }
                 Claim::Unusable(unusable) => {
-                    state.unusable.insert(host, unusable);
+                    state.unusable.insert(host, *unusable);
                 }
             }
         }
@@ -95,7 +100,7 @@ impl DesiredState {
             self.broken_files.insert(file.file.clone());
         }
         self.ranks.insert(file.file, rank);
-        let (over, current): (Vec<Entry>, Vec<Entry>) =
+        let (over, current): (Vec<_>, Vec<_>) =
             file.entries.into_iter().partition(|entry| entry.has_ended(now));
         for entry in over {
             self.problems.push(ended(&entry));
@@ -103,10 +108,11 @@ impl DesiredState {
         }
         let entries = current.into_iter().map(|entry| (entry.host.clone(), Claim::Entry(entry)));
         let unusable =
-            file.unusable.into_iter().map(|one| (one.host.clone(), Claim::Unusable(one)));
+            file.unusable.into_iter().map(|one| (one.host.clone(), Claim::Unusable(one.into())));
         for (host, claim) in entries.chain(unusable) {
             let winner = claim.origin().clone();
             if let Some(loser) = claims.insert(host.clone(), claim) {
+                self.losers.entry(host.clone()).or_default().push(loser.origin().clone());
                 self.problems.push(overridden(host, loser.origin(), &winner));
             }
         }
@@ -115,7 +121,7 @@ impl DesiredState {
     /// Whether an entry that is in force has to stay as it is, because what the files want in its
     /// place cannot be told. An `until` that has passed is not a mistake: it ends the entry anyway.
     pub fn keeps(&self, in_force: &Entry, now: Timestamp) -> Option<Keep<'_>> {
-        if in_force.origin.owner != LOCAL || in_force.has_ended(now) {
+        if in_force.has_ended(now) {
             return None;
         }
         if let Some(unusable) = self.unusable.get(&in_force.host) {
@@ -127,7 +133,7 @@ impl DesiredState {
             return None;
         }
         let broken = self.broken_files.iter().find(|broken| contains(broken, from))?;
-        let rank = |file: &String| self.ranks.get(file).copied();
+        let rank = |file: &str| self.ranks.get(file).copied();
         // A file that would win over the broken one, whatever that one was meant to say.
         let overruled = self.entries.get(&in_force.host).is_some_and(|entry| {
             rank(from).zip(rank(&entry.origin.file)).is_some_and(|(was, is)| was < is)
@@ -160,8 +166,13 @@ fn until(entry: &Entry) -> String {
 }
 
 fn overridden(host: RegistryHost, loser: &Origin, winner: &Origin) -> Problem {
-    let message = format!("`{host}` is declared in `{winner}` too, which wins: its name is later");
-    warning(host, loser, "host", message, "remove one of the two")
+    if loser.owner == winner.owner {
+        let message =
+            format!("`{host}` is declared in `{winner}` too, which wins: its name is later");
+        return warning(host, loser, "host", message, "remove one of the two");
+    }
+    let message = format!("`{host}` is declared by {winner} too, which comes first on this node");
+    warning(host, loser, "host", message, "agree on one of the two")
 }
 
 fn warning(
@@ -174,7 +185,7 @@ fn warning(
     Problem {
         severity: Severity::Warning,
         location: Location {
-            file: origin.file.clone(),
+            file: origin.file.to_string(),
             line: (origin.line > 0).then_some(origin.line),
             column: None,
         },

@@ -8,6 +8,7 @@
 //! cannot be read, nothing is added or changed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -40,7 +41,7 @@ pub enum Standing {
 /// The entries to bring into force, and how every registry stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Effective {
-    pub entries: BTreeMap<RegistryHost, Entry>,
+    pub entries: BTreeMap<RegistryHost, Arc<Entry>>,
     pub standing: BTreeMap<RegistryHost, Standing>,
 }
 
@@ -48,7 +49,7 @@ pub struct Effective {
 #[derive(Clone, Debug, Default)]
 pub struct Earlier {
     pub number: u64,
-    pub entries: BTreeMap<RegistryHost, Entry>,
+    pub entries: BTreeMap<RegistryHost, Arc<Entry>>,
 }
 
 /// Decides what should be in force. `in_force` is only looked into for what cannot be used now.
@@ -88,12 +89,12 @@ pub fn effective(
 
 fn choose(
     host: &RegistryHost,
-    declared: &Entry,
+    declared: &Arc<Entry>,
     policy: &Policy,
     in_force: &Earlier,
     pin: Option<&Earlier>,
     now: Timestamp,
-) -> (Standing, Option<Entry>) {
+) -> (Standing, Option<Arc<Entry>>) {
     if policy.is_broken() {
         let why = "the node's policy cannot be read, so nothing is added or changed".to_owned();
         return match held(host, in_force, now) {
@@ -102,13 +103,13 @@ fn choose(
         };
     }
     let (standing, entry) = match pin {
-        None => (Standing::Declared, declared.clone()),
+        None => (Standing::Declared, Arc::clone(declared)),
         Some(pin) => match pin.entries.get(host) {
             // Only what is still declared comes back: a withdrawal is never rolled back. It is
             // declared where it is declared now, and a typo there must not take it away.
             Some(entry) => {
                 let origin = declared.origin.clone();
-                (Standing::Pinned(pin.number), Entry { origin, ..entry.clone() })
+                (Standing::Pinned(pin.number), Arc::new(Entry { origin, ..Entry::clone(entry) }))
             }
             None => return (Standing::PinnedOut(pin.number), None),
         },
@@ -122,13 +123,13 @@ fn choose(
     }
 }
 
-fn held(host: &RegistryHost, in_force: &Earlier, now: Timestamp) -> Option<Entry> {
+fn held(host: &RegistryHost, in_force: &Earlier, now: Timestamp) -> Option<Arc<Entry>> {
     in_force.entries.get(host).filter(|entry| !entry.has_ended(now)).cloned()
 }
 
 impl Effective {
     /// What is said last counts alone: an entry that was admitted before goes with its standing.
-    fn admit(&mut self, host: &RegistryHost, standing: Standing, entry: Option<Entry>) {
+    fn admit(&mut self, host: &RegistryHost, standing: Standing, entry: Option<Arc<Entry>>) {
         self.standing.insert(host.clone(), standing);
         match entry {
             Some(entry) => _ = self.entries.insert(host.clone(), entry),

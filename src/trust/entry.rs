@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -108,15 +109,19 @@ impl Mirror {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Origin {
     /// `local` for drop-in files.
-    pub owner: String,
-    /// The file, as a path on the node.
-    pub file: String,
+    pub owner: Arc<str>,
+    /// The file, as a path on the node; for what was applied over the API the one it is kept in.
+    /// Shared by all that are declared in it.
+    pub file: Arc<str>,
     /// 0: not known. A generation does not keep it, because a comment above an entry moves it.
     pub line: usize,
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self.owner != *super::declaration::LOCAL {
+            return write!(f, "owner `{}`", self.owner);
+        }
         f.write_str(&self.file)?;
         if self.line == 0 { Ok(()) } else { write!(f, ":{}", self.line) }
     }

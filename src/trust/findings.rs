@@ -1,6 +1,7 @@
 //! Collects everything that is wrong with one file, so that nobody mends it one message at a time.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::host::RegistryHost;
 use super::printable::printable;
@@ -35,16 +36,16 @@ impl<T> At<T> {
 
 #[derive(Clone, Debug)]
 pub struct Findings {
-    file: String,
+    file: Arc<str>,
     problems: Vec<Problem>,
 }
 
 impl Findings {
-    pub fn new(file: &str) -> Self {
-        Self { file: file.to_owned(), problems: Vec::new() }
+    pub fn new(file: impl Into<Arc<str>>) -> Self {
+        Self { file: file.into(), problems: Vec::new() }
     }
 
-    pub fn file(&self) -> &str {
+    pub fn file(&self) -> &Arc<str> {
         &self.file
     }
 
@@ -118,7 +119,8 @@ impl fmt::Display for Quoted<'_> {
 
 /// Whether a value is, or could be a piece of, a certificate or a key.
 pub fn holds_pem(value: &str) -> bool {
-    value.contains("-----BEGIN") || value.contains("PRIVATE KEY")
+    // Both have this letter, which hardly any value has.
+    value.contains('E') && (value.contains("-----BEGIN") || value.contains("PRIVATE KEY"))
 }
 
 #[cfg(test)]

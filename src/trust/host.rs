@@ -10,7 +10,9 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::text;
 
 mod address;
 mod fault;
@@ -25,8 +27,7 @@ pub use fault::{HostError, HostFault};
 /// A value of this type is safe as a single path component. Docker and containerd name a directory
 /// after each registry, so this type is all that stands between an API caller and `../../etc`.
 /// `name` and `name:443` are different registries, because to docker and containerd they are.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RegistryHost(Arc<str>);
 
 /// What an address said besides the host.
@@ -134,9 +135,15 @@ impl TryFrom<String> for RegistryHost {
     }
 }
 
-impl From<RegistryHost> for String {
-    fn from(host: RegistryHost) -> Self {
-        host.0.to_string()
+impl<'de> Deserialize<'de> for RegistryHost {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        text::deserialize(deserializer, address::parse_stored)
+    }
+}
+
+impl Serialize for RegistryHost {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
     }
 }
 

@@ -9,7 +9,7 @@ pub mod entry;
 pub mod findings;
 pub mod host;
 pub mod policy;
-mod printable;
+pub(crate) mod printable;
 pub mod problem;
 pub mod stored;
 pub mod toml_reader;

@@ -130,7 +130,7 @@ impl Policy {
 
     /// Refuses everything, because the file is there and cannot be read or must not be believed.
     pub fn unreadable(file: &NodePath, message: &str, cure: Option<String>) -> Self {
-        let mut findings = Findings::new(&file.to_string());
+        let mut findings = Findings::new(file.to_string());
         *findings.error(Place::default(), "", message) = cure;
         Self::broken(findings.into_problems(None))
     }

@@ -4,7 +4,7 @@
 /// or forge a second line of a log; cut after about `most` characters.
 ///
 /// Letters of any script stay, because a name that was refused for its umlaut must be recognised.
-pub(super) fn printable(text: &str, most: usize) -> String {
+pub(crate) fn printable(text: &str, most: usize) -> String {
     let mut line = String::new();
     for (count, character) in text.chars().enumerate() {
         if count >= most {

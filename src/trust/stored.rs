@@ -54,6 +54,19 @@ pub struct StoredMirror {
     pub capabilities: BTreeSet<Capability>,
 }
 
+impl StoredEntry {
+    /// The certificates and keys that it refers to.
+    pub fn blobs(&self) -> impl Iterator<Item = Sha256Hex> {
+        let of_trust = |trust: &StoredTrust| match trust {
+            StoredTrust::Ca(digest) => Some(*digest),
+            _ => None,
+        };
+        let mirrors = self.mirrors.iter().filter_map(move |mirror| of_trust(&mirror.trust));
+        let pair = self.client.iter().flat_map(|pair| [pair.certificate, pair.key]);
+        of_trust(&self.trust).into_iter().chain(pair).chain(mirrors)
+    }
+}
+
 /// Why a stored entry cannot be read back.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the stored entry for `{host}` {fault}")]

@@ -3,6 +3,7 @@
 //!
 //! serde would stop at the first error and could not say where a *missing* key belongs.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
@@ -108,6 +109,11 @@ impl<'a> Fields<'a> {
         format!("{}{key}", self.prefix)
     }
 
+    /// The same, without a copy where the key is named as it is.
+    pub fn named(&self, key: &'static str) -> Cow<'static, str> {
+        if self.prefix.is_empty() { key.into() } else { self.name(key).into() }
+    }
+
     /// Reports every key that is not known here.
     pub fn refuse_unknown(&self, known: &[&str], findings: &mut Findings) {
         self.refuse_unknown_but(known, |_| None, findings);
@@ -143,6 +149,11 @@ impl<'a> Fields<'a> {
 
     pub fn string(&self, key: &str, findings: &mut Findings) -> Field<&'a str> {
         self.read(key, "a string", findings, |value| value.as_str())
+    }
+
+    /// Whether a key holds this word, where others have another meaning altogether.
+    pub fn word_is(&self, key: &str, word: &str) -> bool {
+        self.table.get(key).and_then(Item::as_str) == Some(word)
     }
 
     pub fn boolean(&self, key: &str, findings: &mut Findings) -> Field<bool> {
@@ -226,6 +237,23 @@ impl<'a> Fields<'a> {
         let fields = |(table, place)| Fields { table, place, prefix, lines: self.lines };
         let places = self.table_places(item, place);
         Field::Given(At { value: tables.into_iter().zip(places).map(fields).collect(), place })
+    }
+
+    /// One table, written either way: `[header]` or `key = { … }`.
+    pub fn table(
+        &self,
+        key: &str,
+        prefix: &'static str,
+        findings: &mut Findings,
+    ) -> Field<Fields<'a>> {
+        let Some((name, item)) = self.table.get_key_value(key) else { return Field::Absent };
+        let place = self.item_place(item).unwrap_or_else(|| self.key_place(name));
+        let Some(table) = item.as_table_like() else {
+            let found = article(item.type_name());
+            findings.error(place, &self.name(key), format!("expected a table, found {found}"));
+            return Field::Bad;
+        };
+        Field::Given(At { value: Fields { table, place, prefix, lines: self.lines }, place })
     }
 
     fn table_places(&self, item: &'a Item, otherwise: Place) -> Vec<Place> {

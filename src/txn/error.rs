@@ -44,7 +44,8 @@ pub enum TxnError {
     /// The journal is kept, so the next `recover` takes it from here.
     #[error("the change was given up, and taking it back was cut short too ({undo})")]
     NotUndone { source: Box<TxnError>, undo: Box<TxnError> },
-    /// Every target has its new content, durably; only the tidying is left to the next `recover`.
+    /// Every target has its new content, durably; only the tidying is left to the next `recover`. After
+    /// a `recover` that says so itself, what a crash kept from being durable is left to it as well.
     #[error("the change is in place, but what it left behind could not be cleared away")]
     Unfinished { source: Box<TxnError> },
 }

@@ -14,9 +14,13 @@ use crate::path::NodePath;
 use crate::txn::disk::{self, DiskError, failed};
 
 const NAME: &str = "lock";
+const DAEMON: &str = "daemon.lock";
 
 /// How often a lock that is taken is tried again.
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// How often a daemon tries. A command that looks for it holds the lock for microseconds.
+const LOOKS: u32 = 10;
 
 pub fn state_directory() -> NodePath {
     node_path!("var/lib/regtrust")
@@ -26,6 +30,8 @@ pub fn state_directory() -> NodePath {
 pub enum LockError {
     #[error("another regtrust process{} owns `{path}`", named(*.pid))]
     Taken { path: NodePath, pid: Option<u32> },
+    #[error("regtrustd{} is at work on this node", named(*.pid))]
+    Daemon { pid: Option<u32> },
     #[error(transparent)]
     Disk(#[from] DiskError),
     #[error(transparent)]
@@ -42,6 +48,10 @@ impl LockError {
                 let lock = path.join(NAME);
                 Some(format!("wait until it is done; `fuser {lock}` shows which one it is"))
             }
+            Self::Daemon { .. } => Some(
+                "it applies what is declared by itself; `regtrust status` shows how far it is"
+                    .to_owned(),
+            ),
             Self::Disk(_) | Self::Root(_) => None,
         }
     }
@@ -53,6 +63,54 @@ impl LockError {
 pub struct StateLock {
     state: OwnedFd,
     _held: OwnedFd,
+}
+
+/// The sign that a daemon is at work on this node, for as long as it lives. Beside the lock that it
+/// takes for each change, so that commands which only look need not wait for it.
+#[derive(Debug)]
+pub struct DaemonLock {
+    _held: OwnedFd,
+}
+
+impl DaemonLock {
+    /// # Errors
+    /// [`LockError::Taken`] by the daemon that is at work already.
+    pub fn take(root: &NodeRoot) -> Result<Self, LockError> {
+        let path = state_directory();
+        let state = match root.directory(&path)? {
+            Some(state) => state,
+            None => make_state(root, &path)?,
+        };
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&state, DAEMON, flags, Mode::RUSR | Mode::WUSR)
+            .map_err(failed("make", &path.join(DAEMON)))?;
+        for _ in 0..LOOKS {
+            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Self { _held: file }),
+                // Perhaps only by a command that looks whether a daemon is at work.
+                Err(Errno::WOULDBLOCK | Errno::INTR) => thread::sleep(PAUSE),
+                Err(errno) => return Err(failed("lock", &path.join(DAEMON))(errno).into()),
+            }
+        }
+        Err(LockError::Daemon { pid: holder(root, file.as_fd()) })
+    }
+
+    /// Fails if a daemon is at work. Makes nothing.
+    pub fn none(root: &NodeRoot) -> Result<(), LockError> {
+        let path = state_directory();
+        let Some(state) = root.directory(&path)? else { return Ok(()) };
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = match rustix::fs::openat(&state, DAEMON, flags, Mode::empty()) {
+            Ok(file) => file,
+            Err(Errno::NOENT) => return Ok(()),
+            Err(errno) => return Err(failed("open", &path.join(DAEMON))(errno).into()),
+        };
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => Ok(()),
+            Err(Errno::WOULDBLOCK) => Err(LockError::Daemon { pid: holder(root, file.as_fd()) }),
+            Err(errno) => Err(failed("lock", &path.join(DAEMON))(errno).into()),
+        }
+    }
 }
 
 /// The assurance that nobody changes the state directory while it is read.

@@ -4,9 +4,10 @@ use std::os::fd::BorrowedFd;
 
 use rustix::fs::{Gid, Mode, Uid, XattrFlags};
 use rustix::io::Errno;
+use rustix::thread::CapabilitySet;
 
 use crate::path::NodePath;
-use crate::txn::disk::{DiskError, failed};
+use crate::txn::disk::{self, DiskError, Entry, failed};
 
 /// What a staged file or directory is to have; what is `None` comes from what it replaces.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +44,26 @@ pub(super) fn dress(
     }
     let mode = Mode::from_raw_mode(mode.unwrap_or(metadata.default_mode));
     rustix::fs::fchmod(to, mode).map_err(failed("set the mode of", path))
+}
+
+/// Whether what takes the place of `entry`, which lies in `directory`, can be given its owner.
+///
+/// Asked before anything is touched, because the daemon is confined to what root can do without any
+/// capability, and a file that changes its owner is a file that its user cannot write any more.
+pub(super) fn can_keep_owner(
+    entry: &Entry,
+    directory: BorrowedFd<'_>,
+    path: &NodePath,
+) -> Result<bool, DiskError> {
+    let place = disk::examine_open(directory, path)?;
+    let inherits = Mode::from_raw_mode(place.mode()).contains(Mode::SGID);
+    let group = if inherits { place.owner().1 } else { rustix::process::getegid().as_raw() };
+    Ok(entry.owner() == (rustix::process::geteuid().as_raw(), group) || may_give_away())
+}
+
+fn may_give_away() -> bool {
+    let sets = rustix::thread::capabilities(None);
+    sets.is_ok_and(|sets| sets.effective.contains(CapabilitySet::CHOWN))
 }
 
 /// Only where it differs, since without `CAP_CHOWN` even a change to the same owner may be refused.

@@ -163,12 +163,19 @@ impl<'a> Places<'a> {
     }
 }
 
+/// What confined root needs to write where something belongs to somebody else.
+pub(super) const MORE_POWER: &str =
+    "install foreign-owners.conf, which comes with regtrustd.service, as its drop-in";
+
 fn barred(refused: Option<Errno>, immutable: bool, path: &NodePath) -> Option<(String, String)> {
     let (reason, cure) = match refused {
         Some(Errno::ROFS) => (
             "lies on a file system that is read-only here",
             "remount it writable, or add it to the service's `ReadWritePaths=`".to_owned(),
         ),
+        Some(_) if rustix::process::geteuid().is_root() => {
+            ("belongs to somebody else", format!("give it to root, or {MORE_POWER}"))
+        }
         Some(_) => ("may not be written to by this process", "run regtrust as root".to_owned()),
         None if immutable => (
             "is immutable or append-only",

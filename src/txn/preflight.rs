@@ -13,7 +13,8 @@ use crate::txn::disk::{self, DiskError, Entry};
 use crate::txn::error::{Refusal, TxnError};
 use crate::txn::journal::{Directory, Edit, Image, Journal, Side, Unit};
 use crate::txn::lock;
-use crate::txn::places::Places;
+use crate::txn::metadata::can_keep_owner;
+use crate::txn::places::{MORE_POWER, Places};
 use crate::txn::shape::{self, Shape};
 
 /// What was seen: what is in the way, and else the transaction to make.
@@ -149,6 +150,12 @@ impl<'a> Surveyor<'a> {
             );
             self.refuse(path, reason, "move it elsewhere");
         }
+        let entry = disk::examine_open(present, path)?;
+        if let Some(parent) = self.root.parent(path)?
+            && !can_keep_owner(&entry, parent.as_fd(), path)?
+        {
+            self.refuse_owner(path, &entry);
+        }
         Ok(())
     }
 
@@ -170,6 +177,13 @@ impl<'a> Surveyor<'a> {
             && let Some((reason, cure)) = unfit(directory, entry, &edit.path)
         {
             self.refuse(&edit.path, reason, &cure);
+            return Ok(None);
+        }
+        if let Some((directory, entry)) = directory.zip(found.as_ref())
+            && edit.after.is_some()
+            && !can_keep_owner(entry, directory, &edit.path)?
+        {
+            self.refuse_owner(&edit.path, entry);
             return Ok(None);
         }
         if !is_as_planned(directory, found.as_ref(), edit)? {
@@ -215,6 +229,14 @@ impl<'a> Surveyor<'a> {
             self.refuse(path, in_place_of_directory(&entry), AWAY);
         }
         Ok(())
+    }
+
+    fn refuse_owner(&mut self, path: &NodePath, entry: &Entry) {
+        let (user, group) = entry.owner();
+        let reason = format!(
+            "belongs to user {user} and group {group}, and this process may not give a file to them"
+        );
+        self.refuse(path, reason, &format!("give it to root, or {MORE_POWER}"));
     }
 
     fn refuse(&mut self, path: &NodePath, reason: String, cure: &str) {

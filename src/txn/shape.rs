@@ -5,6 +5,7 @@
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::fs::FileType;
 
@@ -171,6 +172,22 @@ pub(super) fn choose(
         return Ok(Shape::Files);
     }
     Ok(Shape::Exchange)
+}
+
+/// How long a file outlives the hosts.toml that named it. containerd reads the one and then, by their
+/// paths, the others, which takes it a fraction of a millisecond, unless it has to wait for a processor.
+pub(super) const READERS_NEED: Duration = Duration::from_millis(50);
+
+/// What goes from a directory whose hosts.toml changes. It is kept for a while, because a pull that has
+/// read the old hosts.toml a moment before still looks for the CA that it names, and fails without.
+pub(super) fn lingering<'e, 'j>(
+    pending: &'e [&'j Edit],
+    side: Side,
+) -> impl Iterator<Item = &'j Edit> + use<'e, 'j> {
+    let stays = |edit: &&Edit| edit.path.file_name() == "hosts.toml" && edit.image(side).is_some();
+    let is_read_in_parts = side == Side::New && pending.iter().any(stays);
+    let goes = move |edit: &&Edit| is_read_in_parts && edit.image(side).is_none();
+    pending.iter().copied().filter(goes)
 }
 
 /// The names in a directory that are not changed.

@@ -3,6 +3,7 @@
 //! What is staged is a dot-file that ends in `.tmp`: dockerd takes whatever ends in `.crt`, `.cert`
 //! or `.key` for an answer, even half of one.
 
+use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::node::root::NodeRoot;
@@ -83,6 +84,10 @@ impl Work<'_> {
         let staged = disk::create_directory(parent, &self.staged_directory(), path)?;
         if let Some(present) = present {
             for name in shape::carried(present, self.pending, path)? {
+                disk::carry(present, staged.as_fd(), &name, path)?;
+            }
+            for edit in self.lingering() {
+                let name = CString::new(edit.path.file_name()).map_err(|_| stale(edit))?;
                 disk::carry(present, staged.as_fd(), &name, path)?;
             }
         }

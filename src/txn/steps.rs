@@ -7,7 +7,8 @@
 //! 2. everything staged and synced, unseen: a full disk is noticed before anything is visible;
 //! 3. everything swapped: renames, so the runtimes see a mixture for as short as can be;
 //! 4. the directories synced, each once: from here on the change is durable, and not undone any more;
-//! 5. what lay there before cleared away, the directories synced again, the journal removed.
+//! 5. what only those need who were reading meanwhile, and what lay there before, cleared away, the
+//!    directories synced again, the journal removed.
 //!
 //! [`recover`]: super::recover
 
@@ -33,6 +34,7 @@ pub(super) enum Step<'j> {
     Stage(&'j Unit),
     Swap(&'j Unit),
     SyncSwapped,
+    Retire,
     Discard(&'j Unit),
     RemoveDirectory(&'j NodePath),
     SyncCleared,
@@ -120,8 +122,13 @@ impl<'j> Transaction<'j> {
 
     /// Everything, or nothing.
     pub(super) fn run(mut self) -> Result<(), TxnError> {
+        // Resumed with every target at its new side, this is tidying, and whoever asked for the change
+        // may have been told that it is there. Undoing it because a directory cannot be synced would
+        // take back what the next start can still finish, for the journal stays.
+        let is_in_place = self.text.is_none() && self.pending.is_empty();
         match self.perform_all(self.forward()) {
             Ok(()) => self.perform_all(self.finish()).map_err(unfinished),
+            Err(cause) if is_in_place => Err(unfinished(cause)),
             Err(cause) => match self.perform_all(self.backward()) {
                 Ok(()) => Err(cause),
                 Err(undo) => Err(TxnError::NotUndone { source: cause.into(), undo: undo.into() }),
@@ -152,9 +159,8 @@ impl<'j> Transaction<'j> {
         // for it would be tens of thousands of system calls for nothing.
         let appeared = |unit: &&Unit| self.staged.get(&unit.number) == Some(&Shape::Place);
         let replaced: Vec<&'j Unit> = journal.units.iter().filter(|unit| !appeared(unit)).collect();
-        replaced
-            .into_iter()
-            .map(Step::Discard)
+        std::iter::once(Step::Retire)
+            .chain(replaced.into_iter().map(Step::Discard))
             .chain(journal.remove_directories.iter().map(Step::RemoveDirectory))
             .chain([Step::SyncCleared, Step::RemoveJournal])
     }
@@ -184,6 +190,7 @@ impl<'j> Transaction<'j> {
             Step::Stage(unit) => self.stage(unit),
             Step::Swap(unit) => self.swap(unit),
             Step::SyncSwapped => sync_all(self.root, &self.swapped),
+            Step::Retire => self.retire(),
             Step::Discard(unit) => self.discard(unit),
             Step::RemoveDirectory(path) => self.remove_directory(path),
             Step::SyncCleared => sync_all(self.root, &self.cleared),
@@ -246,6 +253,19 @@ impl<'j> Transaction<'j> {
         };
         let shape = work.stage()?;
         work.swap(shape, &mut self.swapped)
+    }
+
+    /// Removes what is left in directories for those who were reading their old hosts.toml.
+    fn retire(&mut self) -> Result<(), TxnError> {
+        let units = self.journal.units.iter();
+        let work: Vec<_> = units
+            .map(|unit| self.work(unit, Side::New))
+            .filter(|work| work.lingering().next().is_some())
+            .collect();
+        if !work.is_empty() {
+            std::thread::sleep(shape::READERS_NEED);
+        }
+        work.iter().try_for_each(Work::retire)
     }
 
     fn discard(&mut self, unit: &'j Unit) -> Result<(), TxnError> {

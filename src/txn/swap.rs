@@ -124,7 +124,9 @@ impl Work<'_> {
 
     fn swap_files(&self, touched: &mut BTreeSet<Option<NodePath>>) -> Result<(), TxnError> {
         touched.extend(self.pending.iter().map(|edit| edit.path.parent()));
-        in_order(self.pending, self.side).into_iter().try_for_each(|edit| self.swap_file(edit))
+        let mut edits = in_order(self.pending, self.side);
+        edits.retain(|edit| self.lingering().all(|lingering| lingering.path != edit.path));
+        edits.into_iter().try_for_each(|edit| self.swap_file(edit))
     }
 
     pub(super) fn swap_file(&self, edit: &Edit) -> Result<(), TxnError> {
@@ -148,6 +150,31 @@ impl Work<'_> {
         pair.turn_if(turn, path, || {
             shape::holds_side(Some(directory.as_fd()), &staged, self.journal, edit, from)
         })
+    }
+
+    /// What is not swapped but retired, later.
+    pub(super) fn lingering(&self) -> impl Iterator<Item = &Edit> {
+        shape::lingering(self.pending, self.side)
+    }
+
+    /// Takes away what an exchange has kept, or what was left where a directory changed file by file.
+    /// The directory is synced when this is cleared away.
+    ///
+    /// What somebody has made theirs meanwhile stays theirs. The change is durable, so neither could
+    /// it be undone, nor would anybody be helped if it were called unfinished.
+    pub(super) fn retire(&self) -> Result<(), TxnError> {
+        for edit in self.lingering() {
+            let directory = shape::open_for(self.root, self.unit, edit)?;
+            let directory = directory.as_ref().map(AsFd::as_fd);
+            if shape::has_content(directory, self.journal, edit, self.side)? {
+                continue;
+            }
+            match self.swap_file(edit) {
+                Ok(()) | Err(TxnError::Stale { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     fn swap_directory(&self, path: &NodePath, turn: Turn) -> Result<(), TxnError> {

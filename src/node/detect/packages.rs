@@ -26,7 +26,7 @@ pub(super) fn version(
     let status_d = node_path!("var/lib/dpkg/status.d");
     for name in root.listing(&status_d)?.unwrap_or_default().names {
         // Beside each package's stanza lies the list of its files.
-        if package.debian.contains(&name.as_str())
+        if package.debian.contains(&&*name)
             && let Some(stanza) = text(root, &status_d.join(&name))?
         {
             return Ok(dpkg_status_d(&stanza, package.debian));
@@ -38,5 +38,5 @@ pub(super) fn version(
         }
     }
     let local = root.listing(&node_path!("var/lib/pacman/local"))?.unwrap_or_default();
-    Ok(pacman(local.names.iter().map(String::as_str), package.arch))
+    Ok(pacman(local.names.iter().map(|name| &**name), package.arch))
 }

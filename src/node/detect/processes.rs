@@ -1,15 +1,14 @@
 //! Which of the engines run, and since when, from the node's procfs.
 
-use std::io;
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use rustix::io::Errno;
 
 use crate::node::parse::process::{self, Place};
+use crate::node::procfs::of;
 use crate::node::root::{NodeRoot, RootError};
 use crate::node_path;
 use crate::observed::Running;
-use crate::path::NodePath;
 
 /// The engines' processes, and how much of the node could be seen.
 #[derive(Debug, Default)]
@@ -74,6 +73,12 @@ impl Processes {
         program(&engine.name).then(|| self.since(engine))
     }
 
+    /// The users who run a docker of their own.
+    pub(super) fn rootless(&self) -> BTreeSet<u32> {
+        let dockers = self.engines.iter().filter(|engine| engine.name == "dockerd");
+        dockers.filter_map(|engine| process::user_of(&engine.cgroup)).collect()
+    }
+
     fn since(&self, engine: &Engine) -> Running {
         let started = self.boot.and_then(|boot| process::started(boot, engine.started));
         started.map_or(Running::Unknown, Running::Since)
@@ -96,15 +101,4 @@ fn engine(root: &NodeRoot, pid: u32) -> Result<Option<Engine>, RootError> {
         started: stat.started,
         cgroup,
     }))
-}
-
-/// A file of a process. `None`: there is no such process (any more).
-fn of(root: &NodeRoot, pid: u32, file: &str) -> Result<Option<String>, RootError> {
-    let gone = |source: &io::Error| source.raw_os_error() == Some(Errno::SRCH.raw_os_error());
-    let path: NodePath = node_path!("proc").join(&format!("{pid}/{file}"));
-    match root.read(&path) {
-        Ok(bytes) => Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())),
-        Err(RootError::Io { source, .. }) if gone(&source) => Ok(None),
-        Err(error) => Err(error),
-    }
 }

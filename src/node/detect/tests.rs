@@ -134,6 +134,32 @@ fn what_is_not_managed_is_named_with_its_cure() {
 }
 
 #[test]
+fn who_cannot_see_a_home_still_sees_the_rootless_docker_that_runs() {
+    let mut files = vec![
+        ("proc/1/comm", "systemd\n"),
+        ("proc/1/cgroup", "0::/init.scope\n"),
+        ("proc/9/comm", "dockerd\n"),
+        ("proc/9/stat", "9 (dockerd) S 1 9 9 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 500 0 0"),
+        (
+            "proc/9/cgroup",
+            "0::/user.slice/user-1000.slice/user@1000.service/app.slice/docker.service\n",
+        ),
+    ];
+    let found = Node::with(&files).live().unmanaged;
+    let [one] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((&*one.what, &*one.path), ("rootless docker of user 1000", "/run/user/1000"));
+    // A home that can be seen says more.
+    files.push(("home/ann/.config/docker/daemon.json", "{}"));
+    let found = Node::with(&files).live().unmanaged;
+    let [one] = &found[..] else { panic!("{found:?}") };
+    assert_eq!(one.what, "rootless docker of `ann`");
+    // The node's own docker is none.
+    files.truncate(4);
+    files.push(("proc/9/cgroup", "0::/system.slice/docker.service\n"));
+    assert_eq!(Node::with(&files).live().unmanaged, []);
+}
+
+#[test]
 fn imports_are_followed_in_the_order_in_which_they_are_merged() {
     let node = Node::with(&[
         (

@@ -1,12 +1,18 @@
 //! Engines that are here and read none of the files that are managed.
 
 use super::any;
+use super::processes::Processes;
 use crate::node::root::{NodeRoot, RootError};
 use crate::node_path;
 use crate::observed::Unmanaged;
 use crate::path::NodePath;
 
-pub(super) fn find(root: &NodeRoot) -> Result<Vec<Unmanaged>, RootError> {
+/// The homes say who has a rootless docker. Confined as the daemon is it sees none of them, and then the
+/// processes say who runs one.
+pub(super) fn find(
+    root: &NodeRoot,
+    processes: Option<&Processes>,
+) -> Result<Vec<Unmanaged>, RootError> {
     let mut found = Vec::new();
     found.extend(snap(root)?);
     for distribution in ["k3s", "rke2"] {
@@ -21,6 +27,12 @@ pub(super) fn find(root: &NodeRoot) -> Result<Vec<Unmanaged>, RootError> {
             }
         }
         Err(error) => found.push(hidden("somebody", &homes, &error)),
+    }
+    if found.iter().all(|one| !one.what.starts_with(ROOTLESS)) {
+        let users = processes.map(Processes::rootless).unwrap_or_default();
+        found.extend(users.into_iter().map(|user| {
+            rootless_of(&format!("user {user}"), &node_path!("run/user").join(&user.to_string()))
+        }));
     }
     found.sort();
     Ok(found)
@@ -66,21 +78,27 @@ fn rootless(root: &NodeRoot, user: &str, home: &NodePath, found: &mut Vec<Unmana
         [".config/systemd/user/docker.service", ".config/docker/daemon.json"].map(|p| home.join(p));
     match first(root, &places) {
         Ok(None) => {}
-        Ok(Some(path)) => found.push(Unmanaged {
-            what: format!("rootless docker of `{user}`"),
-            path: path.to_string(),
-            cure: format!(
-                "it reads ~/.config/docker/daemon.json and ~/.config/docker/certs.d only; `{user}` \
-                 has to set them"
-            ),
-        }),
+        Ok(Some(path)) => found.push(rootless_of(&format!("`{user}`"), &path)),
         Err(error) => found.push(hidden(user, home, &error)),
+    }
+}
+
+const ROOTLESS: &str = "rootless docker of";
+
+fn rootless_of(user: &str, path: &NodePath) -> Unmanaged {
+    Unmanaged {
+        what: format!("{ROOTLESS} {user}"),
+        path: path.to_string(),
+        cure: format!(
+            "it reads ~/.config/docker/daemon.json and ~/.config/docker/certs.d only; {user} has to \
+             set them"
+        ),
     }
 }
 
 fn hidden(user: &str, place: &NodePath, error: &RootError) -> Unmanaged {
     Unmanaged {
-        what: format!("rootless docker of `{user}`, perhaps ({})", error.reason()),
+        what: format!("{ROOTLESS} `{user}`, perhaps ({})", error.reason()),
         path: place.to_string(),
         cure: "look there as that user; if there is none, nothing is missing".to_owned(),
     }

@@ -9,7 +9,8 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use tempfile::TempDir;
 
 use super::*;
-use crate::content::Content;
+use crate::content::{Content, Sha256Hex};
+use crate::target::Target;
 
 const DOCKER: &str = "etc/docker/certs.d";
 const CONTAINERD: &str = "etc/containerd/certs.d";
@@ -44,10 +45,19 @@ impl Node {
     }
 
     fn files(&self, hosts: &[&str], owned: &[&str]) -> Files {
-        let owned: BTreeSet<_> = owned.iter().map(|path| NodePath::new(path).unwrap()).collect();
+        let ours =
+            OwnedFile { target: Target::DockerCerts, sha256: Sha256Hex::of(b""), mode: 0o644 };
+        let owned = owned.iter().map(|path| (NodePath::new(path).unwrap(), ours.clone())).collect();
         let overrides = Overrides::default();
         let none = BTreeSet::new();
-        let query = Query { live: false, overrides, hosts: &none, owned: &owned, bundle: false };
+        let query = Query {
+            live: false,
+            overrides,
+            hosts: &none,
+            owned: &owned,
+            bundle: false,
+            swarm: false,
+        };
         let detected = detect(&self.root, false, &overrides).unwrap();
         read(&self.root, &detected, hosts.iter().copied(), &query)
     }
@@ -76,10 +86,12 @@ fn an_empty_tree_holds_nothing() {
         live: true,
         overrides: Overrides::default(),
         hosts: &BTreeSet::new(),
-        owned: &BTreeSet::new(),
+        owned: &BTreeMap::new(),
         bundle: true,
+        swarm: false,
     };
     let nothing = Observed {
+        bundle_written: None,
         files: Files::default(),
         docker: None,
         containerd: None,
@@ -104,10 +116,11 @@ fn a_registrys_directories_are_read_and_other_peoples_only_listed() {
     node.link("etc/docker/certs.d/a.corp:5000/b.crt", "/elsewhere");
 
     let directory = || Found::Directory;
+    let files = node.files(&["a.corp:5000", "absent.corp"], &[]);
     assert_eq!(
-        node.files(&["a.corp:5000", "absent.corp"], &[]),
-        Files {
-            found: found([
+        (files.found(), files.listings()),
+        (
+            found([
                 ("etc", directory()),
                 ("etc/docker", directory()),
                 ("etc/docker/daemon.json", file("{}")),
@@ -124,14 +137,14 @@ fn a_registrys_directories_are_read_and_other_peoples_only_listed() {
                 ("etc/containerd/certs.d/a.corp_5000_", directory()),
                 ("etc/containerd/certs.d/a.corp_5000_/hosts.toml", file("ALIAS")),
             ]),
-            listings: listings([
+            listings([
                 (DOCKER, &["_default", "a.corp:5000", "other.corp"]),
                 ("etc/docker/certs.d/a.corp:5000", &["b.crt", "ca.crt", "sub"]),
                 ("etc/docker/certs.d/_default", &["hosts.toml"]),
                 (CONTAINERD, &["a.corp:5000", "a.corp_5000_"]),
                 ("etc/containerd/certs.d/a.corp_5000_", &["hosts.toml"]),
             ]),
-        }
+        )
     );
 }
 
@@ -149,7 +162,7 @@ fn every_directory_that_config_path_names_is_read() {
     ]);
     let directory = || Found::Directory;
     assert_eq!(
-        node.files(&["h"], &[]).found,
+        node.files(&["h"], &[]).found(),
         found([
             ("etc", directory()),
             ("etc/containerd", directory()),
@@ -184,7 +197,7 @@ fn what_is_ours_is_read_wherever_it_lies_and_once() {
     let files = node.files(&[], &owned);
     let directory = || Found::Directory;
     assert_eq!(
-        files.found,
+        files.found(),
         found([
             ("etc", directory()),
             ("etc/docker", directory()),
@@ -213,7 +226,7 @@ fn links_on_the_way_are_followed_and_at_the_end_are_not() {
     node.link("etc/containerd", "/nowhere");
     let directory = || Found::Directory;
     assert_eq!(
-        node.files(&["h", "linked"], &["etc/docker/certs.d/linked/ca.crt"]).found,
+        node.files(&["h", "linked"], &["etc/docker/certs.d/linked/ca.crt"]).found(),
         found([
             ("etc", directory()),
             ("etc/docker", directory()),
@@ -248,20 +261,29 @@ fn the_system_store_is_listed_and_what_is_ours_in_it_read() {
         (anchors, directory()),
         ("usr/local/share/ca-certificates/regtrust-1.crt", file("OURS")),
     ]);
-    assert_eq!(files.found, expected);
+    assert_eq!(files.found(), expected);
     let names: &[_] = &["corp.crt", "regtrust-1.crt", "regtrust-1.crt.tmp"];
-    assert_eq!(files.listings, listings([(anchors, names)]));
+    assert_eq!(files.listings(), listings([(anchors, names)]));
 
+    let bundle = CaLayout::Debian.bundle();
+    let time = rustix::fs::Timespec { tv_sec: 1_700_000_000, tv_nsec: 5 };
+    let times = rustix::fs::Timestamps { last_access: time, last_modification: time };
+    let flags = rustix::fs::AtFlags::empty();
+    rustix::fs::utimensat(&node.root, bundle.as_str(), &times, flags).unwrap();
+    let written = jiff::Timestamp::new(1_700_000_000, 5).unwrap();
     let query = Query {
         live: false,
         overrides: Overrides::default(),
         hosts: &BTreeSet::new(),
-        owned: &BTreeSet::new(),
+        owned: &BTreeMap::new(),
         bundle: true,
+        swarm: false,
     };
     let observed = observe(&node.root, &query).unwrap();
     assert_eq!(observed.ca_layout, Some(CaLayout::Debian));
-    let bundle = CaLayout::Debian.bundle();
+    assert_eq!(observed.bundle_written, Some(written));
+    let unread = observe(&node.root, &Query { bundle: false, ..query }).unwrap();
+    assert_eq!(unread.bundle_written, None);
     assert_eq!(observed.files.get(&bundle), Some(&file("BUNDLE")));
     let theirs = CaLayout::Debian.anchors().join("corp.crt");
     assert_eq!(observed.files.get(&theirs), Some(&file("THEIRS")), "it may be the CA we add");
@@ -282,7 +304,7 @@ fn a_directory_that_cannot_be_dealt_with_concerns_its_registry_alone() {
     let looped = || unreadable("Too many levels of symbolic links (os error 40)");
     let directory = || Found::Directory;
     assert_eq!(
-        node.files(&["a", "b", "c"], &["etc/containerd/certs.d/ours/hosts.toml"]).found,
+        node.files(&["a", "b", "c"], &["etc/containerd/certs.d/ours/hosts.toml"]).found(),
         found([
             ("etc", directory()),
             ("etc/docker", directory()),

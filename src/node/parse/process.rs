@@ -11,6 +11,10 @@ const TICKS_PER_SECOND: i64 = 100;
 pub struct Stat<'a> {
     /// At most 15 bytes, and anything a process wants it to be.
     pub name: &'a str,
+    /// Who has started it, or has taken it over from who did.
+    pub parent: u32,
+    /// It has ended, and its parent has not noticed.
+    pub is_dead: bool,
     /// When it started, in ticks since boot.
     pub started: i64,
 }
@@ -19,9 +23,12 @@ pub struct Stat<'a> {
 pub fn stat(text: &str) -> Option<Stat<'_>> {
     let (before, after) = text.rsplit_once(')')?;
     let (_pid, name) = before.split_once('(')?;
-    // Field 22 of the manual; the first field after the name is the third.
-    let started = after.split_ascii_whitespace().nth(22 - 3)?.parse().ok()?;
-    Some(Stat { name, started })
+    let mut fields = after.split_ascii_whitespace();
+    let is_dead = matches!(fields.next()?, "Z" | "X");
+    let parent = fields.next()?.parse().ok()?;
+    // Field 22 of the manual; the first one left is the fifth.
+    let started = fields.nth(22 - 5)?.parse().ok()?;
+    Some(Stat { name, parent, is_dead, started })
 }
 
 /// When the machine booted, from `/proc/stat`.
@@ -62,9 +69,7 @@ pub fn place(cgroup: &str, init_cgroup: &str, service: &str) -> Place {
         return Place::Unclear;
     };
     let root = init.strip_suffix("/init.scope").unwrap_or(init).trim_end_matches('/');
-    let Some(below) = path.strip_prefix(root).filter(|below| below.starts_with('/')) else {
-        return Place::Elsewhere;
-    };
+    let Some(below) = below(path, root) else { return Place::Elsewhere };
     let mut parts = below.split('/').filter(|part| !part.is_empty() && *part != "..");
     match parts.find(|part| !is_a(part, ".slice")) {
         Some(part) if part == service => Place::Service,
@@ -73,6 +78,28 @@ pub fn place(cgroup: &str, init_cgroup: &str, service: &str) -> Place {
         }
         _ => Place::Unclear,
     }
+}
+
+/// Whether a process runs in a container of this node, from its `/proc/PID/cgroup` and that of
+/// process 1: a node may be a container itself, and what it runs is its own.
+pub fn is_contained(cgroup: &str, init_cgroup: &str) -> bool {
+    let hierarchy = Hierarchy::of_systemd(init_cgroup);
+    let (Some(path), Some(init)) = (hierarchy.group(cgroup), hierarchy.group(init_cgroup)) else {
+        return false;
+    };
+    let root = init.strip_suffix("/init.scope").unwrap_or(init).trim_end_matches('/');
+    let below = path.strip_prefix(root).unwrap_or(path);
+    let manager = |part: &str| {
+        // Their managers have groups with the same beginning.
+        is_a(part, ".service") || is_a(part, ".socket")
+    };
+    below.split('/').any(|part| container(part) && !manager(part))
+}
+
+/// The user whose own systemd has started a process, as rootless docker is: from its `/proc/PID/cgroup`.
+pub fn user_of(cgroup: &str) -> Option<u32> {
+    let mut units = cgroup.lines().flat_map(|line| line.split('/'));
+    units.find_map(|unit| unit.strip_prefix("user@")?.strip_suffix(".service")?.parse().ok())
 }
 
 /// A tree of control groups in which systemd may keep its units.
@@ -107,6 +134,17 @@ impl Hierarchy {
     }
 }
 
+/// What a path has below the root's group.
+///
+/// A container sees its own group as `/` and others from there, by as many `..` as lead to what both
+/// have in common: where it is itself in `system.slice`, a service is `/../x.service` and the root
+/// `/../..`. What such a path leaves out are groups that the container is in as well.
+fn below<'p>(path: &'p str, root: &str) -> Option<&'p str> {
+    let under = path.strip_prefix(root).filter(|below| below.starts_with('/'));
+    let is_above = root.starts_with('/') && root.split('/').skip(1).all(|part| part == "..");
+    under.or_else(|| (is_above && path.starts_with("/../")).then_some(path))
+}
+
 fn is_a(unit: &str, kind: &str) -> bool {
     unit.ends_with(kind)
 }
@@ -126,7 +164,11 @@ mod tests {
             (format!("812 (dockerd) {rest}"), "dockerd"),
             (format!("812 (a) b (c) {rest}"), "a) b (c"),
         ] {
-            assert_eq!(stat(&line), Some(Stat { name, started: 4567 }), "{line}");
+            assert_eq!(
+                stat(&line),
+                Some(Stat { name, parent: 1, is_dead: false, started: 4567 }),
+                "{line}"
+            );
         }
         for line in ["", "812", "812 (dockerd)", "812 (dockerd) S 1", ")("] {
             assert_eq!(stat(line), None, "{line}");
@@ -143,10 +185,29 @@ mod tests {
     }
 
     #[test]
+    fn a_container_of_the_node_is_not_the_node() {
+        for (cgroup, init, expected) in [
+            ("0::/system.slice/docker-4f.scope\n", "0::/init.scope\n", true),
+            ("0::/docker/4f\n", "0::/init.scope\n", true),
+            ("0::/kubepods.slice/kubepods-pod1.slice/x.scope\n", "0::/init.scope\n", true),
+            ("1:name=systemd:/kubepods/pod1/4f\n", "1:name=systemd:/init.scope\n", true),
+            ("0::/system.slice/runner.service\n", "0::/init.scope\n", false),
+            ("0::/system.slice/docker.service\n", "0::/init.scope\n", false),
+            ("0::/docker/4f/system.slice/runner.service\n", "0::/docker/4f/init.scope\n", false),
+            ("0::/docker/4f/docker/5a\n", "0::/docker/4f/init.scope\n", true),
+            ("0::/user.slice/user-0.slice/session-1.scope\n", "0::/init.scope\n", false),
+            ("", "0::/init.scope\n", false),
+        ] {
+            assert_eq!(is_contained(cgroup, init), expected, "{cgroup} {init}");
+        }
+    }
+
+    #[test]
     fn only_the_nodes_own_service_counts() {
         const HOST: &str = "0::/init.scope\n";
         const V1: &str = "3:cpu:/\n1:name=systemd:/init.scope\n0::/init.scope\n";
         const V2_IN_V1: &str = "9:name=systemd:/\n3:cpu:/\n0::/init.scope\n";
+        const FROM_CONTAINER: &str = "0::/../../init.scope\n";
         const KIND: &str = "0::/docker/4f/init.scope\n";
         for (cgroup, init, expected) in [
             ("0::/system.slice/containerd.service\n", HOST, Place::Service),
@@ -155,6 +216,11 @@ mod tests {
             ("5:cpu:/x\n1:name=systemd:/system.slice/containerd.service\n", V1, Place::Service),
             ("9:name=systemd:/\n0::/system.slice/containerd.service\n", V2_IN_V1, Place::Service),
             ("9:name=systemd:/\n0::/system.slice/docker.service\n", V2_IN_V1, Place::Elsewhere),
+            ("0::/../containerd.service\n", FROM_CONTAINER, Place::Service),
+            ("0::/../../runtime.slice/containerd.service\n", FROM_CONTAINER, Place::Service),
+            ("0::/../docker.service\n", FROM_CONTAINER, Place::Elsewhere),
+            ("0::/../docker-4f.scope/containerd.service\n", FROM_CONTAINER, Place::Elsewhere),
+            ("0::/containerd.service\n", FROM_CONTAINER, Place::Elsewhere),
             ("0::/docker/4f/system.slice/containerd.service\n", KIND, Place::Service),
             ("0::/docker/4f/system.slice/containerd.service\n", HOST, Place::Elsewhere),
             ("0::/system.slice/containerd.service\n", KIND, Place::Elsewhere),

@@ -1,12 +1,16 @@
 //! Reading single entries and directories through a handle that is already open.
 
+use std::collections::VecDeque;
+use std::fmt;
 use std::io;
-use std::mem::MaybeUninit;
+use std::mem::{self, MaybeUninit};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::buffer::spare_capacity;
 use rustix::fs::{AtFlags, FileType, IFlags, Mode, OFlags, RawDir, StatxAttributes, StatxFlags};
 use rustix::io::{Errno, retry_on_intr};
+
+use zeroize::Zeroize as _;
 
 use super::{RootError, io_error};
 use crate::content::Content;
@@ -22,16 +26,80 @@ const READ: OFlags = OFlags::RDONLY
     .union(OFlags::NONBLOCK)
     .union(OFlags::NOCTTY);
 
-/// What lies at the last component of `path` in `directory`, not following a link.
-pub fn look_in(directory: BorrowedFd<'_>, path: &NodePath) -> Result<Option<Found>, RootError> {
-    let name = path.file_name();
-    match retry_on_intr(|| rustix::fs::openat(directory, name, READ, Mode::empty())) {
-        Ok(file) => look_at(&file, path).map(Some),
-        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
-        Err(Errno::LOOP) => Ok(Some(link_in(directory, name))),
-        // A socket, or a device without a driver.
-        Err(Errno::NXIO | Errno::NODEV) => Ok(Some(Found::Other)),
-        Err(errno) => Ok(Some(unreadable(errno))),
+/// Looks at one file after another. What it read last it remembers: thousands of registries have
+/// few CAs, and one copy of each is enough.
+#[derive(Default)]
+pub struct Looker {
+    /// Where a file is read to. No key stays in it.
+    buffer: Vec<u8>,
+    recent: VecDeque<Content>,
+}
+
+impl fmt::Debug for Looker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Looker").finish_non_exhaustive()
+    }
+}
+
+impl Looker {
+    /// More would be compared for longer than a copy takes.
+    const MOST: usize = 16;
+
+    /// What lies at a name in `directory`, not following a link.
+    pub fn look(&mut self, directory: BorrowedFd<'_>, name: &str) -> Option<Found> {
+        match retry_on_intr(|| rustix::fs::openat(directory, name, READ, Mode::empty())) {
+            Ok(file) => Some(self.look_at(&file, name)),
+            Err(Errno::NOENT | Errno::NOTDIR) => None,
+            Err(Errno::LOOP) => Some(link_in(directory, name)),
+            // A socket, or a device without a driver.
+            Err(Errno::NXIO | Errno::NODEV) => Some(Found::Other),
+            Err(errno) => Some(unreadable(errno)),
+        }
+    }
+
+    fn look_at(&mut self, file: &OwnedFd, name: &str) -> Found {
+        let stat = match Stat::of(file) {
+            Ok(stat) => stat,
+            Err(errno) => return unreadable(errno),
+        };
+        match stat.kind {
+            FileType::RegularFile => {}
+            FileType::Directory => return Found::Directory,
+            _ => return Found::Other,
+        }
+        let (mode, immutable) = (stat.mode, stat.immutable);
+        match read_sized(file.as_fd(), stat.size, &mut self.buffer) {
+            Ok(()) => Found::File { content: self.content(name), mode, immutable },
+            Err(error) => {
+                self.buffer.zeroize();
+                match error {
+                    ReadError::Io(errno) => unreadable(errno),
+                    ReadError::TooLarge => {
+                        Found::Unreadable { error: format!("larger than {LARGEST_FILE} bytes") }
+                    }
+                }
+            }
+        }
+    }
+
+    /// By its name a key, or by its text: containerd takes a `.cert` that holds the key as well, and
+    /// people keep `client.pem` beside it.
+    fn content(&mut self, name: &str) -> Content {
+        if name.strip_suffix(".key").is_some() {
+            return Content::secret(mem::take(&mut self.buffer));
+        }
+        let known = self.recent.iter().position(|known| known.bytes() == self.buffer);
+        if let Some(known) = known.and_then(|at| self.recent.remove(at)) {
+            self.recent.push_front(known.clone());
+            return known;
+        }
+        if holds_a_key(&self.buffer) {
+            return Content::secret(mem::take(&mut self.buffer));
+        }
+        let content = Content::plain(&self.buffer);
+        self.recent.truncate(Self::MOST - 1);
+        self.recent.push_front(content.clone());
+        content
     }
 }
 
@@ -42,37 +110,8 @@ fn link_in(directory: BorrowedFd<'_>, name: &str) -> Found {
     }
 }
 
-fn look_at(file: &OwnedFd, path: &NodePath) -> Result<Found, RootError> {
-    let stat = Stat::of(file).map_err(io_error("examine", path))?;
-    match stat.kind {
-        FileType::RegularFile => Ok(match read_sized(file.as_fd(), stat.size) {
-            Ok(bytes) => Found::File {
-                content: content(path, bytes),
-                mode: stat.mode,
-                immutable: stat.immutable,
-            },
-            Err(ReadError::Io(errno)) => unreadable(errno),
-            Err(ReadError::TooLarge) => {
-                Found::Unreadable { error: format!("larger than {LARGEST_FILE} bytes") }
-            }
-        }),
-        FileType::Directory => Ok(Found::Directory),
-        _ => Ok(Found::Other),
-    }
-}
-
 fn unreadable(errno: Errno) -> Found {
     Found::Unreadable { error: io::Error::from(errno).to_string() }
-}
-
-/// By its name a key, or by its text: containerd takes a `.cert` that holds the key as well, and
-/// people keep `client.pem` beside it.
-fn content(path: &NodePath, bytes: Vec<u8>) -> Content {
-    if path.as_str().strip_suffix(".key").is_some() || holds_a_key(&bytes) {
-        Content::secret(bytes)
-    } else {
-        Content::plain_from(bytes)
-    }
 }
 
 /// Base64 has no dash, so a certificate costs little more than finding the few that it has.
@@ -138,34 +177,37 @@ pub(super) fn read_regular(file: BorrowedFd<'_>, path: &NodePath) -> Result<Vec<
         return Err(RootError::NotAFile { path: path.clone() });
     }
     let size = u64::try_from(stat.st_size).unwrap_or(0);
-    read_sized(file, size).map_err(|error| match error {
-        ReadError::Io(errno) => io_error("read", path)(errno),
-        ReadError::TooLarge => RootError::TooLarge { path: path.clone() },
-    })
+    let mut bytes = Vec::new();
+    match read_sized(file, size, &mut bytes) {
+        Ok(()) => Ok(bytes),
+        Err(ReadError::Io(errno)) => Err(io_error("read", path)(errno)),
+        Err(ReadError::TooLarge) => Err(RootError::TooLarge { path: path.clone() }),
+    }
 }
 
 /// One read for a file that holds as much as it says: there is room for one byte more, so a read
 /// that leaves it free has met the end. procfs says 0 and holds more, and a file may grow
 /// meanwhile; both go on until a read returns nothing.
-fn read_sized(file: BorrowedFd<'_>, size: u64) -> Result<Vec<u8>, ReadError> {
+fn read_sized(file: BorrowedFd<'_>, size: u64, bytes: &mut Vec<u8>) -> Result<(), ReadError> {
     const MORE: usize = 4096;
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     let largest = usize::try_from(LARGEST_FILE).unwrap_or(usize::MAX);
     if size > largest {
         return Err(ReadError::TooLarge);
     }
-    let mut bytes = Vec::with_capacity(if size == 0 { MORE } else { size + 1 });
+    bytes.clear();
+    bytes.reserve_exact(if size == 0 { MORE } else { size + 1 });
     loop {
         if bytes.len() == bytes.capacity() {
             bytes.reserve(MORE);
         }
-        let read = retry_on_intr(|| rustix::io::read(file, spare_capacity(&mut bytes)));
+        let read = retry_on_intr(|| rustix::io::read(file, spare_capacity(bytes)));
         let read = read.map_err(ReadError::Io)?;
         if bytes.len() > largest {
             return Err(ReadError::TooLarge);
         }
         if read == 0 || (read == size && bytes.len() == size) {
-            return Ok(bytes);
+            return Ok(());
         }
     }
 }
@@ -176,7 +218,7 @@ fn read_sized(file: BorrowedFd<'_>, size: u64) -> Result<Vec<u8>, ReadError> {
 /// text may be the name of another file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
-    pub names: Vec<String>,
+    pub names: Vec<Box<str>>,
     /// Escaped, for messages.
     pub not_utf8: Vec<String>,
 }
@@ -186,7 +228,7 @@ impl Listing {
     pub fn into_names(self, directory: &NodePath) -> Result<Vec<String>, RootError> {
         match self.not_utf8.into_iter().next() {
             Some(name) => Err(RootError::Name { directory: directory.clone(), name }),
-            None => Ok(self.names),
+            None => Ok(self.names.into_iter().map(String::from).collect()),
         }
     }
 
@@ -210,7 +252,7 @@ pub fn list(directory: &OwnedFd) -> Result<Listing, Errno> {
         let name = entry.file_name();
         match name.to_str() {
             Ok("." | "..") => {}
-            Ok(name) => listing.names.push(name.to_owned()),
+            Ok(name) => listing.names.push(name.into()),
             Err(_) => listing.not_utf8.push(name.to_bytes().escape_ascii().to_string()),
         }
     }

@@ -266,7 +266,7 @@ fn a_name_that_is_not_utf8_is_told_apart_and_never_dropped_in_silence() {
         fs::write(tree.path().join("d").join(OsStr::from_bytes(name)), "").unwrap();
     }
     let listing = root.listing(&node_path!("d")).unwrap().unwrap();
-    let names = vec!["a".to_owned(), "b\u{fffd}".to_owned()];
+    let names = vec!["a".into(), "b\u{fffd}".into()];
     assert_eq!(listing, Listing { names, not_utf8: vec![r"b\xff".to_owned()] });
 
     let error = root.names(&node_path!("d")).unwrap_err();

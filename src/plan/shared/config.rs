@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Shared, editable};
-use crate::ledger::{Changed, ConfigOwned, Ledger, Loads};
+use crate::ledger::{ConfigOwned, Ledger, Loads};
 use crate::path::NodePath;
 use crate::plan::Situation;
 use crate::plan::files::Drift;
@@ -20,8 +20,7 @@ pub(super) fn settle(
 ) {
     let owned = ledger.containerd_config.as_ref();
     let path = containerd_config::config_file();
-    let needing: BTreeSet<Item> =
-        wants.items_on(Believer::Containerd).difference(blocked).cloned().collect();
+    let needing = wants.free_on(Believer::Containerd, blocked);
     let conflicts = shared.conflicts.len();
     let directory = match (&wants.config, needing.is_empty()) {
         (None, _) | (_, true) => None,
@@ -46,7 +45,7 @@ pub(super) fn settle(
     match done {
         Ok((is_edited, now_owned)) => {
             if is_edited && directory.is_some() {
-                note_change(situation, &path, shared);
+                note_change(situation, &path, &needing, shared);
                 shared.drift.extend(drift(owned, directory.as_deref(), &path));
                 shared.pending.extend(needing);
             }
@@ -74,11 +73,14 @@ fn want(state: &ConfigState, needing: &BTreeSet<Item>, shared: &mut Shared) -> O
 
 /// Only called where the key is set. Taking it away needs nothing: a loaded `config_path` over an
 /// empty directory changes no pull, and a later entry finds it still loaded.
-fn note_change(situation: &Situation<'_>, path: &NodePath, shared: &mut Shared) {
-    if Loads::ContainerdConfig.has_listener(situation.observed) {
-        let reason = format!("`config_path` in {path} is read when containerd starts");
-        shared.changed.insert(Loads::ContainerdConfig, Changed { at: situation.now, reason });
-    }
+fn note_change(
+    situation: &Situation<'_>,
+    path: &NodePath,
+    needing: &BTreeSet<Item>,
+    shared: &mut Shared,
+) {
+    let reason = format!("`config_path` in {path} is read when containerd starts");
+    shared.note_unread(Loads::ContainerdConfig, situation, reason, needing.clone());
 }
 
 /// The value that we set is not there any more, and is set again.

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Shared, editable};
-use crate::ledger::{Changed, DaemonOwned, Ledger, Loads};
+use crate::ledger::{DaemonOwned, Ledger, Loads};
 use crate::plan::files::Drift;
 use crate::plan::wants::AllWants;
 use crate::plan::{Situation, effect};
-use crate::target::docker_daemon::{self, DaemonWants, Ending, Goal, Goals, Key};
+use crate::target::docker_daemon::{self, DaemonWants, Ending, Goal, Goals, Key, live_restore};
 use crate::target::{Believer, Item, Target};
 
 /// The elements under each key that is in the file.
@@ -30,12 +30,18 @@ pub(super) fn settle(
         elements: elements(key, &wants.daemon, blocked, &held),
         ending: ending(key, situation, owned, shared),
     };
-    let goals =
-        Goals { insecure: goal(Key::InsecureRegistries), mirrors: goal(Key::RegistryMirrors) };
-    let is_ours = !owned.arrays.is_empty() || owned.created_file;
-    if Key::ALL.iter().all(|key| goals.of(*key).elements.is_empty()) && !is_ours {
+    let goals = Goals {
+        insecure: goal(Key::InsecureRegistries),
+        mirrors: goal(Key::RegistryMirrors),
+        live_restore: switch(situation, owned, shared),
+    };
+    let is_ours = !owned.is_nothing() || owned.created_file;
+    let wants_nothing = Key::ALL.iter().all(|key| goals.of(*key).elements.is_empty())
+        && goals.live_restore != live_restore::Goal::On;
+    if wants_nothing && !is_ours {
         return;
     }
+    let said = live_restore::says(current.as_ref().ok().copied().flatten());
     let done = current.and_then(|current| {
         let merged = docker_daemon::merge(current, owned, &goals)
             .map_err(|error| (error.to_string(), error.cure()))?;
@@ -46,8 +52,10 @@ pub(super) fn settle(
         Ok(merged) => {
             let after = docker_daemon::lists(merged.text.as_deref());
             shared.drift.extend(drift(owned, &before, &after));
-            shared.pending.extend(added(&wants.daemon, &before, &after));
-            note_change(situation, &before, &after, shared);
+            let added = added(&wants.daemon, &before, &after);
+            note_change(situation, &before, &after, &added, shared);
+            note_switch(situation, said, live_restore::says(merged.text.as_deref()), shared);
+            shared.pending.extend(added);
             shared.docker_daemon = merged.owned;
         }
         Err(why) => {
@@ -112,6 +120,32 @@ fn elements(key: Key, wants: &DaemonWants, blocked: &BTreeSet<Item>, held: &List
     elements
 }
 
+/// What is to become of `live-restore`. Where that cannot be told it stays as it is.
+fn switch(situation: &Situation<'_>, owned: &DaemonOwned, shared: &Shared) -> live_restore::Goal {
+    let observed = situation.observed;
+    let is_wanted = situation.live_restore.unwrap_or(owned.live_restore == Some(true));
+    let unread = effect::unread(&shared.changed, observed);
+    let is_read = !unread.contains(&Loads::DockerDaemon);
+    live_restore::Goal::of(is_wanted, observed.docker.as_ref(), &observed.files, owned, is_read)
+}
+
+/// One that goes is none of dockerd's business: it keeps what it has, which was `false` by then.
+fn note_switch(
+    situation: &Situation<'_>,
+    before: Option<bool>,
+    after: Option<bool>,
+    shared: &mut Shared,
+) {
+    let Some(now) = after.filter(|_| before != after) else { return };
+    let reason = format!("`live-restore` is {now}");
+    // Another change of the same file waits for the same reload.
+    let reason = match shared.changed.get(&Loads::DockerDaemon) {
+        Some(other) if other.at == situation.now => format!("{}; {reason}", other.reason),
+        _ => reason,
+    };
+    shared.note_unread(Loads::DockerDaemon, situation, reason, BTreeSet::new());
+}
+
 fn ending(key: Key, situation: &Situation<'_>, owned: &DaemonOwned, shared: &Shared) -> Ending {
     let unread = effect::unread(&shared.changed, situation.observed);
     let is_read = !unread.contains(&Loads::DockerDaemon);
@@ -153,15 +187,20 @@ fn added(wants: &DaemonWants, before: &Lists, after: &Lists) -> BTreeSet<Item> {
 
 /// What counts is what dockerd makes of the file, not whose elements they are. A key that goes is
 /// none of its business: it keeps what it has, and that was an empty list by then.
-fn note_change(situation: &Situation<'_>, before: &Lists, after: &Lists, shared: &mut Shared) {
+fn note_change(
+    situation: &Situation<'_>,
+    before: &Lists,
+    after: &Lists,
+    added: &BTreeSet<Item>,
+    shared: &mut Shared,
+) {
     let reasons: Vec<String> = after
         .iter()
         .filter(|(key, list)| before.get(key) != Some(list))
         .map(|(key, list)| reason(*key, before.get(key).map_or(&[], Vec::as_slice), list))
         .collect();
-    if !reasons.is_empty() && Loads::DockerDaemon.has_listener(situation.observed) {
-        let changed = Changed { at: situation.now, reason: reasons.join("; ") };
-        shared.changed.insert(Loads::DockerDaemon, changed);
+    if !reasons.is_empty() {
+        shared.note_unread(Loads::DockerDaemon, situation, reasons.join("; "), added.clone());
     }
 }
 

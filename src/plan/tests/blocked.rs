@@ -181,7 +181,8 @@ fn files_in_a_directory_that_cannot_be_read_stay_ours() {
     node.declare(with_ca("a.corp"));
     node.apply();
     node.remove("etc/docker/certs.d/a.corp/ca.crt");
-    let readable = node.observed.files.found[A].clone();
+    let readable =
+        node.observed.files.get(&crate::path::NodePath::new(A).unwrap()).unwrap().clone();
     node.place(A, Found::Unreadable { error: "input/output error".to_owned() });
     node.withdraw("a.corp");
     let plan = node.apply();

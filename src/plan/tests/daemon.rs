@@ -1,9 +1,10 @@
 //! daemon.json: the two steps of an ending, what needs a reload, and what somebody else did to it.
 
 use crate::ledger::Loads;
-use crate::observed::{Flag, Running};
+use crate::observed::{Flag, Found, Running};
 use crate::plan::fixtures::*;
 use crate::target::Believer;
+use crate::target::docker_daemon::live_restore;
 use crate::trust::entry::Trust;
 
 const RELOAD: &str = "systemctl reload docker";
@@ -44,6 +45,42 @@ fn somebody_elses_restart_is_an_acknowledgement_too() {
     node.docker().running = Running::Since(node.now);
     node.apply();
     assert_eq!(node.tree(), before);
+}
+
+/// Taken out at once it would stay on: to a key that is missing dockerd says "no change".
+#[test]
+fn live_restore_is_switched_on_and_off_by_reloads_and_then_taken_out() {
+    let mut node = Node::with_docker("26.1.5");
+    node.observed.files.insert(&live_restore::data_root(), Found::Directory);
+    let before = node.tree();
+    node.live_restore = Some(true);
+    assert_eq!(due(&node.apply()), [RELOAD]);
+    assert_eq!(node.text(DAEMON).unwrap(), "{\n  \"live-restore\": true\n}\n");
+    node.acknowledged.insert(Loads::DockerDaemon);
+    assert_eq!(due(&node.apply()), [""; 0]);
+    node.live_restore = None;
+    assert!(node.plan().is_empty(), "where the settings cannot be read it stays");
+    node.live_restore = Some(false);
+    assert_eq!(due(&node.apply()), [RELOAD]);
+    assert_eq!(node.text(DAEMON).unwrap(), "{\n  \"live-restore\": false\n}\n");
+    assert!(node.plan().changes.is_empty(), "dockerd still keeps them");
+    node.acknowledged.insert(Loads::DockerDaemon);
+    assert_eq!(due(&node.apply()), [""; 0]);
+    assert_eq!(node.tree(), before);
+    assert!(node.plan().is_empty());
+}
+
+#[test]
+fn a_restart_does_not_take_the_place_of_the_reload_that_keeps_containers() {
+    let mut node = Node::with_docker("26.1.5");
+    node.declare(insecure("a.corp"));
+    node.apply();
+    let at = node.now;
+    let roots = crate::ledger::Changed { at, reason: "roots".to_owned(), items: [].into() };
+    node.ledger.changed.insert(Loads::DockerRoots, roots);
+    assert_eq!(due(&node.plan()), ["systemctl restart docker"]);
+    node.live_restore = Some(true);
+    assert_eq!(due(&node.plan()), [RELOAD, "systemctl restart docker"]);
 }
 
 #[test]

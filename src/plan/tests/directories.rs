@@ -102,7 +102,7 @@ fn a_directory_that_somebody_emptied_goes_with_the_withdrawal() {
 fn a_directory_made_for_daemon_json_goes_with_it() {
     let mut node = Node::with_docker("26.1.5");
     node.remove("etc/docker");
-    node.observed.files.listings.remove("etc/docker");
+    node.observed.files.unlist(&crate::node_path!("etc/docker"));
     let before = node.tree();
     node.declare(insecure("a.corp"));
     let plan = node.apply();
@@ -119,7 +119,7 @@ fn a_directory_made_for_daemon_json_goes_with_it() {
 fn a_directory_made_for_config_toml_stays_while_the_file_cannot_be_edited() {
     let mut node = Node::with_containerd("1.7.24");
     node.remove("etc/containerd");
-    node.observed.files.listings.remove("etc/containerd");
+    node.observed.files.unlist(&crate::node_path!("etc/containerd"));
     let before = node.tree();
     node.declare(with_ca("a.corp"));
     node.apply();

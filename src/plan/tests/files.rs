@@ -207,10 +207,7 @@ fn adopted_files_are_changed_and_withdrawn_like_ours() {
     assert!(node.has("etc/docker/certs.d/a.corp/README"));
     node.remove("etc/docker/certs.d/a.corp/README");
     node.remove("etc/docker/certs.d/b.corp/ca.crt");
-    assert_eq!(
-        before.get(&"etc/docker/certs.d".to_owned().try_into().unwrap()),
-        Some(&Found::Directory)
-    );
+    assert_eq!(before.get(&crate::node_path!("etc/docker/certs.d")), Some(&Found::Directory));
 }
 
 #[test]
@@ -244,9 +241,8 @@ fn a_ledger_that_knows_more_than_the_node_has_is_brought_up_to_date() {
     let mut node = Node::with_docker("26.1.5");
     let digest = crate::content::Sha256Hex::of(b"gone");
     let owned = OwnedFile { target: Target::DockerCerts, sha256: digest, mode: 0o644 };
-    node.ledger
-        .files
-        .insert("etc/docker/certs.d/a.corp/ca.crt".to_owned().try_into().unwrap(), owned);
+    let path = crate::node_path!("etc/docker/certs.d/a.corp/ca.crt");
+    std::sync::Arc::make_mut(&mut node.ledger.files).insert(path, owned);
     let plan = node.apply();
     assert!(plan.is_empty() && node.owned().is_empty());
     assert_eq!(plan.drift, [] as [Drift; 0]);

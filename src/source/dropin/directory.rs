@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Directory, Tree, broken, files};
-use crate::node::root::Listing;
+use crate::node::root::{Listing, NodeRoot};
 use crate::observed::Found;
 use crate::path::NodePath;
 use crate::trust::declaration::Declarations;
@@ -47,7 +47,7 @@ impl<'r> Scan<'r> {
     }
 
     /// The names of the declarations in a directory.
-    fn list(&mut self, tree: Tree<'r>, directory: &NodePath) -> Option<Vec<String>> {
+    fn list(&mut self, tree: Tree<'r>, directory: &NodePath) -> Option<Vec<Box<str>>> {
         // Before the names are read, or a swap in between would go unnoticed.
         let version = version(tree, directory);
         match tree.root.listing(directory) {
@@ -81,7 +81,7 @@ impl<'r> Scan<'r> {
 fn unnameable(directory: &NodePath, names: &[String]) -> Vec<Declarations> {
     let ours = names.iter().filter(|name| has_extension(name));
     ours.map(|name| {
-        let mut findings = Findings::new(&format!("{directory}/{name}"));
+        let mut findings = Findings::new(format!("{directory}/{name}"));
         *findings.error(Place::default(), "", "has a name that is not UTF-8") =
             Some("rename it".to_owned());
         Declarations::broken(findings)
@@ -94,7 +94,12 @@ fn has_extension(name: &str) -> bool {
 }
 
 fn version(tree: Tree<'_>, directory: &NodePath) -> Option<String> {
-    match tree.root.look(&directory.join(SWAPPED)) {
+    swapped_version(tree.root, directory)
+}
+
+/// What the link says of a directory that is swapped as a whole. `None`: it is none.
+pub(in crate::source) fn swapped_version(root: &NodeRoot, directory: &NodePath) -> Option<String> {
+    match root.look(&directory.join(SWAPPED)) {
         Ok(Some(Found::Symlink { to })) => Some(to),
         _ => None,
     }
@@ -104,7 +109,7 @@ fn version(tree: Tree<'_>, directory: &NodePath) -> Option<String> {
 /// `extra`, which are there because somebody said so: one that is not is a problem.
 pub(super) fn scan<'r>(node: Tree<'r>, standard: &[NodePath], extra: &'r [Directory]) -> Scan<'r> {
     let mut scan = Scan::default();
-    let mut by_name: BTreeMap<(String, usize), Candidate<'r>> = BTreeMap::new();
+    let mut by_name: BTreeMap<(Box<str>, usize), Candidate<'r>> = BTreeMap::new();
     for directory in standard {
         for name in scan.list(node, directory).unwrap_or_default() {
             let path = directory.join(&name);

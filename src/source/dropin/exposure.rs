@@ -10,13 +10,13 @@ use crate::trust::problem::Problem;
 /// Whoever may write a declaration may let a forged registry be believed. Files are trusted if they
 /// belong to root or to the owner of the tree, who for an image that a user builds is that user.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Exposure {
+pub(in crate::source) struct Exposure {
     user: u32,
     group: u32,
 }
 
 impl Exposure {
-    pub(super) fn of(root: &NodeRoot) -> Self {
+    pub(in crate::source) fn of(root: &NodeRoot) -> Self {
         rustix::fs::fstat(root).map_or(Self { user: 0, group: 0 }, |stat| Self {
             user: stat.st_uid,
             group: stat.st_gid,
@@ -24,15 +24,19 @@ impl Exposure {
     }
 
     /// A warning, if others than its owner can change what lies at `path`.
-    pub(super) fn warning(self, root: &NodeRoot, path: &NodePath) -> Option<Problem> {
+    pub(in crate::source) fn warning(self, root: &NodeRoot, path: &NodePath) -> Option<Problem> {
         // What cannot be examined cannot be read either, and that has been said.
         let message = self.fault(root, path).ok()??;
-        let mut findings = Findings::new(&path.to_string());
+        let mut findings = Findings::new(path.to_string());
         *findings.warning(Place::default(), "", message) = Some(cure(path));
         findings.into_problems(None).pop()
     }
 
-    pub(super) fn fault(self, root: &NodeRoot, path: &NodePath) -> Result<Option<String>, String> {
+    pub(in crate::source) fn fault(
+        self,
+        root: &NodeRoot,
+        path: &NodePath,
+    ) -> Result<Option<String>, String> {
         let stat = root.stat(path).map_err(|error| error.reason())?;
         Ok(stat.and_then(|stat| self.of_stat(&stat)))
     }
@@ -50,6 +54,6 @@ impl Exposure {
     }
 }
 
-pub(super) fn cure(path: &NodePath) -> String {
+pub(in crate::source) fn cure(path: &NodePath) -> String {
     format!("`chown root {path}` and `chmod go-w {path}`")
 }

@@ -71,7 +71,7 @@ fn system(host: &str) -> String {
 }
 
 fn origins(state: &DesiredState) -> Vec<String> {
-    let origin = |entry: &Entry| format!("{} {}", entry.host, entry.origin);
+    let origin = |entry: &Arc<Entry>| format!("{} {}", entry.host, entry.origin);
     state.entries.values().map(origin).collect()
 }
 
@@ -187,9 +187,9 @@ fn a_swap_while_reading_starts_the_reading_anew() {
         }
         scan
     };
-    let state = steadily(&|| scan(1), now());
+    let state = DesiredState::merge(steadily(&|| scan(1), now()), now());
     assert_eq!((scans.get(), messages(&state)), (2, vec![]));
-    let state = steadily(&|| scan(u32::MAX), now());
+    let state = DesiredState::merge(steadily(&|| scan(u32::MAX), now()), now());
     assert_eq!(state.broken_files, ["/mnt/cm".to_owned()].into(), "it never comes to rest");
 }
 

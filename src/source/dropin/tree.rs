@@ -1,5 +1,7 @@
 //! Where files are read: on the node, or beside it in the container that has the node mounted.
 
+use std::sync::Arc;
+
 use super::exposure::Exposure;
 use crate::node::root::NodeRoot;
 use crate::trust::declaration::Declarations;
@@ -31,11 +33,14 @@ impl<'r> Tree<'r> {
             return file;
         }
         let name = |path: &mut String| path.insert_str(0, OUTSIDE);
+        let name_shared = |path: &mut Arc<str>| *path = format!("{OUTSIDE}{path}").into();
         name(&mut file.file);
         file.problems.iter_mut().for_each(|problem| name(&mut problem.location.file));
-        file.entries.iter_mut().for_each(|entry| name(&mut entry.origin.file));
+        for entry in &mut file.entries {
+            name_shared(&mut Arc::make_mut(entry).origin.file);
+        }
         for unusable in &mut file.unusable {
-            name(&mut unusable.origin.file);
+            name_shared(&mut unusable.origin.file);
             name(&mut unusable.problem.location.file);
         }
         file

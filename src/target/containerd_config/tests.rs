@@ -41,9 +41,9 @@ fn containerd(version: Option<Version>, imports: &[&str]) -> Containerd {
 
 fn files(main: &str, others: &[(&str, &str)]) -> Files {
     let mut files = Files::default();
-    files.found.insert(config_file(), file(main));
+    files.insert(&config_file(), file(main));
     for (path, text) in others {
-        files.found.insert(NodePath::new(path).unwrap(), file(text));
+        files.insert(&NodePath::new(path).unwrap(), file(text));
     }
     files
 }

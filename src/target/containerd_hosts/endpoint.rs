@@ -37,7 +37,7 @@ impl Endpoint {
         !self.api.ends_with(API)
     }
 
-    fn files(&self) -> impl Iterator<Item = &String> {
+    fn files(&self) -> impl Iterator<Item = &String> + Clone {
         let pairs =
             self.client.iter().flat_map(|(certificate, key)| [Some(certificate), key.as_ref()]);
         self.ca.iter().chain(pairs.flatten())
@@ -111,8 +111,8 @@ impl Meaning {
 
     /// Such as a client pair where only plain HTTP is spoken: a key lies nowhere without need.
     fn drop_unused_files(&mut self) {
-        let named: BTreeSet<&String> = self.endpoints.iter().flat_map(Endpoint::files).collect();
-        self.files.retain(|name, _| named.contains(name));
+        let named = self.endpoints.iter().flat_map(Endpoint::files);
+        self.files.retain(|name, _| named.clone().any(|file| file == name));
     }
 }
 
@@ -164,7 +164,7 @@ impl Place<'_> {
 
     fn endpoint(&self, scheme: &str) -> Endpoint {
         Endpoint {
-            origin: format!("{scheme}://{}", upstream(self.host.as_str())),
+            origin: [scheme, "://", upstream(self.host.as_str())].concat(),
             api: self.api.clone(),
             capabilities: self.capabilities.clone(),
             skip_verify: false,

@@ -5,7 +5,7 @@ use super::HOSTS_TOML;
 use super::endpoint::{API, Endpoint, Meaning, upstream};
 use super::site::{self, DEFAULT, Settings, Site};
 use crate::content::Content;
-use crate::observed::Found;
+use crate::observed::{Directory, Found};
 use crate::path::NodePath;
 use crate::target::system_ca::fingerprints;
 use crate::target::{Item, Target, WantedFile, Wants};
@@ -47,23 +47,23 @@ impl Finding {
 pub(super) fn is_already_there(
     site: &Site<'_>,
     entry: &Entry,
+    directory: &NodePath,
     wanted: &[WantedFile],
     meaning: &Meaning,
 ) -> bool {
     let host = entry.host.as_str();
-    let directory = site.directory(host);
-    if site.is_ours(&directory.join(HOSTS_TOML)) {
+    if site.is_ours_in(directory.as_str(), HOSTS_TOML) {
         return false;
     }
-    if site.alias(host).is_some() || is_odd(site, &directory) {
+    if site.alias(host).is_some() || is_odd(site, directory) {
         return false;
     }
-    let Settings::Hosts(theirs) = site.settings(&directory, host) else { return false };
+    let Settings::Hosts(theirs) = site.settings(directory, host) else { return false };
     let on_node = |path: &NodePath| site.files.content(path);
     let in_plan =
         |path: &NodePath| wanted.iter().find(|file| file.path == *path).map(|file| &file.content);
-    let theirs = with_contents(&theirs, &directory, &on_node);
-    theirs.is_some() && theirs == with_contents(&meaning.endpoints, &directory, &in_plan)
+    let theirs = with_contents(&theirs, directory, &on_node);
+    theirs.is_some() && theirs == with_contents(&meaning.endpoints, directory, &in_plan)
 }
 
 /// The endpoints with the fingerprints of what their files hold in place of the names. `None`: a
@@ -100,11 +100,11 @@ fn with_contents<'a>(
 pub(super) fn in_the_way(
     site: &Site<'_>,
     entry: &Entry,
+    directory: &NodePath,
     wanted: &[WantedFile],
     meaning: &Meaning,
 ) -> Vec<Finding> {
     let host = entry.host.as_str();
-    let directory = site.directory(host);
     let mut findings = Vec::new();
     if let Some(alias) = site.alias(host) {
         findings.push(Finding::conflict(
@@ -113,26 +113,28 @@ pub(super) fn in_the_way(
             "declare what it says in this entry, and remove it",
         ));
     }
-    if is_odd(site, &directory) {
+    if is_odd(site, directory) {
         findings.push(Finding::conflict(
-            &directory,
+            directory,
             format!("`{directory}` is not a plain directory, so somebody else manages it"),
             "remove it, or manage this registry where it leads",
         ));
         return findings;
     }
-    let hidden = if site.stays(&directory) {
-        findings.extend(foreign_hosts_toml(site, &directory));
-        shadowed_certificates(site, &directory, wanted)
+    let hidden = if site.stays(directory) {
+        findings.extend(foreign_hosts_toml(site, directory));
+        shadowed_certificates(site, directory, wanted)
     } else {
         hidden_default(site, entry, meaning)
     };
-    findings.extend(hidden.map(|finding| finding.unless(site.is_in_force(host))));
+    findings.extend(hidden.map(|finding| finding.unless(site.in_force(directory).is_some())));
     findings
 }
 
 fn is_odd(site: &Site<'_>, directory: &NodePath) -> bool {
-    !matches!(site.files.get(directory), None | Some(Found::Directory))
+    let known = site.files.directory(directory.as_str());
+    !known.is_some_and(Directory::is_found)
+        && !matches!(site.files.get(directory), None | Some(Found::Directory))
 }
 
 fn foreign_hosts_toml(site: &Site<'_>, directory: &NodePath) -> Option<Finding> {
@@ -181,13 +183,10 @@ fn shadowed_certificates(
 
 /// Only one directory counts, so ours takes this registry away from `_default`.
 fn hidden_default(site: &Site<'_>, entry: &Entry, meaning: &Meaning) -> Option<Finding> {
-    let directory = site.directory(DEFAULT);
-    if !site.exists(&directory) {
-        return None;
-    }
+    let directory = site.default()?;
     let host = entry.host.as_str();
     let decides = entry.trust != Trust::System;
-    let (lost, superseded) = match site.settings(&directory, host) {
+    let (lost, superseded) = match site.settings(directory, host) {
         Settings::Nothing => return None,
         Settings::Unknown => (vec!["settings that cannot be read".to_owned()], false),
         Settings::Certificates(names) if decides => (Vec::new(), !names.is_empty()),
@@ -197,7 +196,7 @@ fn hidden_default(site: &Site<'_>, entry: &Entry, meaning: &Meaning) -> Option<F
     if !lost.is_empty() {
         let lost = lost.join(", ");
         return Some(Finding::conflict(
-            &directory,
+            directory,
             format!("a directory of its own hides `{directory}` from this registry: {lost}"),
             "declare the same in this entry, or remove it from `_default`",
         ));

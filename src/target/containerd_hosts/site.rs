@@ -1,11 +1,14 @@
 //! The directories of one node, as containerd looks through them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+
+use foldhash::fast::RandomState;
 
 use super::HOSTS_TOML;
 use super::endpoint::Endpoint;
 use super::text::{self, Reader};
-use crate::ledger::OwnedFile;
+use crate::content::Content;
+use crate::ledger::{self, OwnedFile};
 use crate::observed::{Containerd, Files, Found};
 use crate::path::NodePath;
 
@@ -16,7 +19,11 @@ pub(super) struct Site<'a> {
     pub(super) containerd: &'a Containerd,
     pub(super) hosts_dir: &'a NodePath,
     pub(super) files: &'a Files,
-    pub(super) owned: &'a BTreeMap<NodePath, OwnedFile>,
+    /// Names of ours, by their directory.
+    owned: HashMap<&'a str, Vec<&'a str>, RandomState>,
+    /// Whether anything is there that could be an [`alias`]: nearly always nothing is.
+    has_aliases: bool,
+    default: Option<NodePath>,
 }
 
 /// What somebody's directory says.
@@ -43,53 +50,77 @@ pub(super) fn suffix(name: &str) -> Option<&str> {
     name.rsplit_once('.').map(|(_, suffix)| suffix)
 }
 
-impl Site<'_> {
+impl<'a> Site<'a> {
+    pub(super) fn new(
+        containerd: &'a Containerd,
+        hosts_dir: &'a NodePath,
+        files: &'a Files,
+        owned: &'a BTreeMap<NodePath, OwnedFile>,
+    ) -> Self {
+        let mut by_directory: HashMap<&str, Vec<&str>, RandomState> = HashMap::default();
+        for path in ledger::within(owned, hosts_dir).filter(|path| path.is_beneath(hosts_dir)) {
+            let (directory, name) = path.split();
+            by_directory.entry(directory).or_default().push(name);
+        }
+        let default = hosts_dir.join(DEFAULT);
+        let has_default = files.get(&default).is_some() || files.is_listed(&default);
+        Self {
+            containerd,
+            hosts_dir,
+            files,
+            owned: by_directory,
+            has_aliases: files.has_in(hosts_dir, |name| name.ends_with('_')),
+            default: has_default.then_some(default),
+        }
+    }
+
     pub(super) fn directory(&self, host: &str) -> NodePath {
         self.hosts_dir.join(host)
     }
 
-    pub(super) fn hosts_toml(&self, host: &str) -> NodePath {
-        self.directory(host).join(HOSTS_TOML)
-    }
-
     pub(super) fn alias(&self, host: &str) -> Option<NodePath> {
-        alias(host).map(|name| self.hosts_dir.join(&name)).filter(|path| self.exists(path))
+        let name = if self.has_aliases { alias(host)? } else { return None };
+        Some(self.hosts_dir.join(&name)).filter(|path| self.exists(path))
     }
 
-    pub(super) fn exists(&self, path: &NodePath) -> bool {
-        self.files.found.contains_key(path) || self.files.listings.contains_key(path)
+    /// The directory that speaks for every registry without one of its own, if it is there.
+    pub(super) fn default(&self) -> Option<&NodePath> {
+        self.default.as_ref()
+    }
+
+    fn exists(&self, path: &NodePath) -> bool {
+        self.files.get(path).is_some() || self.files.is_listed(path)
     }
 
     pub(super) fn is_ours(&self, path: &NodePath) -> bool {
-        self.owned.contains_key(path)
+        let (directory, name) = path.split();
+        self.is_ours_in(directory, name)
     }
 
-    /// Whether our hosts.toml for `host` is there, and so counts already.
-    pub(super) fn is_in_force(&self, host: &str) -> bool {
-        let path = self.hosts_toml(host);
-        self.is_ours(&path) && self.files.content(&path).is_some()
+    pub(super) fn is_ours_in(&self, directory: &str, name: &str) -> bool {
+        self.owned.get(directory).is_some_and(|names| names.contains(&name))
     }
 
-    /// Whether our hosts.toml for `host` is there with this very text.
-    pub(super) fn is_in_force_as(&self, host: &str, text: &str) -> bool {
-        let path = self.hosts_toml(host);
-        let content = self.files.content(&path).filter(|_| self.is_ours(&path));
-        content.is_some_and(|content| content.bytes() == text.as_bytes())
+    /// Our hosts.toml in this directory, if it is there and so counts already.
+    pub(super) fn in_force(&self, directory: &NodePath) -> Option<&Content> {
+        let directory = directory.as_str();
+        let content = self.files.directory(directory)?.content(HOSTS_TOML)?;
+        self.is_ours_in(directory, HOSTS_TOML).then_some(content)
     }
 
     /// Whether the directory will still be there, and be somebody else's, without our files.
     pub(super) fn stays(&self, directory: &NodePath) -> bool {
         let mut names = self.files.names(directory).peekable();
         let is_empty = names.peek().is_none();
-        self.exists(directory)
-            && (is_empty || names.any(|name| !self.is_ours(&directory.join(name))))
+        let is_theirs = |name| !self.is_ours_in(directory.as_str(), name);
+        (is_empty || names.any(is_theirs)) && self.exists(directory)
     }
 
     /// Files in docker's manner that are not ours.
     pub(super) fn certificates(&self, directory: &NodePath) -> Vec<String> {
         let is_certificate = |name: &&str| {
             suffix(name).is_some_and(|suffix| ["crt", "cert", "key"].contains(&suffix))
-                && !self.is_ours(&directory.join(name))
+                && !self.is_ours_in(directory.as_str(), name)
         };
         self.files.names(directory).filter(is_certificate).map(str::to_owned).collect()
     }

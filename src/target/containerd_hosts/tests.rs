@@ -71,12 +71,12 @@ fn node(paths: &[(&str, &[u8])]) -> Files {
     for (path, bytes) in paths {
         let full = NodePath::new(&format!("etc/containerd/certs.d/{path}")).unwrap();
         let directory = if path.ends_with('/') { full.clone() } else { full.parent().unwrap() };
-        files.found.insert(directory.clone(), Found::Directory);
-        let names = files.listings.entry(directory).or_default();
+        files.insert(&directory, Found::Directory);
+        files.list(&directory, None);
         if !path.ends_with('/') {
-            names.insert(full.file_name().to_owned());
+            files.list(&directory, [full.file_name()]);
             let content = Content::plain(bytes);
-            files.found.insert(full, Found::File { content, mode: 0o644, immutable: false });
+            files.insert(&full, Found::File { content, mode: 0o644, immutable: false });
         }
     }
     files

@@ -15,11 +15,17 @@ pub(super) fn means(text: &str, host: &str, endpoints: &[Endpoint]) -> bool {
 /// The text that makes containerd ask `endpoints`; see [`means`]. `None`: there are none.
 pub(super) fn render(host: &str, endpoints: &[Endpoint]) -> Option<String> {
     let (server, hosts) = endpoints.split_last()?;
-    let mut text = format!(
-        "# Written by regtrust for {host}. Edits here are repaired: change the declaration.\n\
-         server = {}\n",
-        quoted(&server.url())
-    );
+    // Most need no more.
+    let mut text = String::with_capacity(512);
+    for part in [
+        "# Written by regtrust for ",
+        host,
+        ". Edits here are repaired: change the declaration.\nserver = ",
+        &quoted(&server.url()),
+        "\n",
+    ] {
+        text.push_str(part);
+    }
     settings(&mut text, server);
     // Up to 1.7 a file without any `host` table is rejected, which the puller is not told.
     if hosts.is_empty() {
@@ -74,7 +80,11 @@ fn list(values: impl Iterator<Item = String>) -> String {
 /// A TOML string. Nearly all have nothing in them that TOML could take for something else.
 fn quoted(text: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
-    if text.bytes().all(is_plain) { format!("\"{text}\"") } else { Value::from(text).to_string() }
+    if text.bytes().all(is_plain) {
+        ["\"", text, "\""].concat()
+    } else {
+        Value::from(text).to_string()
+    }
 }
 
 /// Whose rules apply.

@@ -1,30 +1,42 @@
 //! What else lies in a registry's directory, and beside it, and what docker makes of it together
 //! with ours.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use toml_edit::DocumentMut;
 
 use super::{Wanting, directory, root};
+use crate::ledger::Ledger;
 use crate::observed::{Docker, Files, Found};
 use crate::path::NodePath;
-use crate::target::{Conflict, Item, Note, Target};
+use crate::target::{Conflict, Item, Note, Target, WantedFile};
 use crate::trust::host::RegistryHost;
 
 /// A directory that we write to.
-struct Place {
+struct Place<'a> {
     path: NodePath,
-    /// Who needs it.
-    items: BTreeSet<Item>,
-    /// Names of ours, as they will be.
-    ours: BTreeSet<String>,
+    /// Ours, as they will be.
+    ours: &'a [WantedFile],
     /// Names that stay and are not ours.
-    foreign: BTreeSet<String>,
+    foreign: BTreeSet<&'a str>,
+}
+
+impl Place<'_> {
+    /// Who needs it.
+    fn items(&self) -> BTreeSet<Item> {
+        self.ours.iter().flat_map(|file| &file.items).cloned().collect()
+    }
+
+    fn is_ours(&self, name: &str) -> bool {
+        self.ours.iter().any(|file| file.path.file_name() == name)
+    }
 }
 
 impl Wanting<'_> {
-    pub(super) fn inspect_directories(&mut self) {
-        for place in self.places() {
+    /// `wanted` is in the order of its paths, so what lies in one directory stands together.
+    pub(super) fn inspect_directories(&mut self, wanted: &[WantedFile]) {
+        for ours in wanted.chunk_by(|one, other| one.path.split().0 == other.path.split().0) {
+            let Some(place) = place(ours, self.files, self.ledger) else { continue };
             self.report_unpaired(&place);
             self.report_other_certificates(&place);
             if self.docker.is_at_least(28, 0) {
@@ -35,49 +47,25 @@ impl Wanting<'_> {
         }
     }
 
-    fn places(&self) -> Vec<Place> {
-        let mut places: BTreeMap<NodePath, Place> = BTreeMap::new();
-        for (path, file) in &self.by_path {
-            let Some(parent) = path.parent() else { continue };
-            let place = places.entry(parent.clone()).or_insert_with(|| Place {
-                path: parent,
-                items: BTreeSet::new(),
-                ours: BTreeSet::new(),
-                foreign: BTreeSet::new(),
-            });
-            place.items.extend(file.items.iter().cloned());
-            place.ours.insert(path.file_name().to_owned());
-        }
-        for place in places.values_mut() {
-            let is_foreign = |name: &&str| {
-                !place.ours.contains(*name)
-                    && !self.ledger.files.contains_key(&place.path.join(name))
-            };
-            place.foreign =
-                self.files.names(&place.path).filter(is_foreign).map(str::to_owned).collect();
-        }
-        places.into_values().collect()
-    }
-
-    fn conflict(&mut self, place: &Place, name: &str, message: String, cure: String) {
+    fn conflict(&mut self, place: &Place<'_>, name: &str, message: String, cure: String) {
         let path = place.path.join(name).to_string();
-        let items = place.items.clone();
+        let items = place.items();
         let target = Target::DockerCerts;
         self.wants.conflicts.push(Conflict { target, path, items, message, cure });
     }
 
-    fn note(&mut self, place: &Place, message: String) {
-        self.wants.notes.push(Note { items: place.items.clone(), message });
+    fn note(&mut self, place: &Place<'_>, message: String) {
+        self.wants.notes.push(Note { items: place.items(), message });
     }
 
-    fn report_unpaired(&mut self, place: &Place) {
+    fn report_unpaired(&mut self, place: &Place<'_>) {
         for name in &place.foreign {
             let partner = match name.rsplit_once('.') {
                 Some((stem, "cert")) => format!("{stem}.key"),
                 Some((stem, "key")) => format!("{stem}.cert"),
                 _ => continue,
             };
-            if place.foreign.contains(&partner) || place.ours.contains(&partner) {
+            if place.foreign.contains(&*partner) || place.is_ours(&partner) {
                 continue;
             }
             let message = format!(
@@ -88,8 +76,8 @@ impl Wanting<'_> {
         }
     }
 
-    fn report_other_certificates(&mut self, place: &Place) {
-        let is_ca = |name: &&String| name.rsplit_once('.').is_some_and(|(_, end)| end == "crt");
+    fn report_other_certificates(&mut self, place: &Place<'_>) {
+        let is_ca = |name: &&&str| name.rsplit_once('.').is_some_and(|(_, end)| end == "crt");
         for name in place.foreign.iter().filter(is_ca) {
             let path = place.path.join(name);
             match self.files.get(&path) {
@@ -125,14 +113,13 @@ impl Wanting<'_> {
     }
 
     /// Only when that is certain: the directory of the target was listed without it.
-    fn dangles(&self, place: &Place, to: &str) -> bool {
+    fn dangles(&self, place: &Place<'_>, to: &str) -> bool {
         let Some(target) = resolve(&place.path, to) else { return false };
         let Some(parent) = target.parent() else { return false };
-        let listing = self.files.listings.get(&parent);
-        listing.is_some_and(|names| !names.contains(target.file_name()))
+        self.files.is_listed(&parent) && !self.files.lists(&parent, target.file_name())
     }
 
-    fn report_hosts_toml(&mut self, place: &Place) {
+    fn report_hosts_toml(&mut self, place: &Place<'_>) {
         if place.foreign.contains("hosts.toml") {
             let message = "BuildKit and the containerd image store of docker 28 and later read \
                            this file and then no certificate beside it"
@@ -143,17 +130,16 @@ impl Wanting<'_> {
     }
 
     /// From 28 on: the first of `host_port_`, `host:port` and `_default` that exists is the one.
-    fn report_other_directories(&mut self, place: &Place) {
+    fn report_other_directories(&mut self, place: &Place<'_>) {
         let host = place.path.file_name();
-        let listing = self.files.listings.get(&root());
-        let here = |name: &str| listing.is_some_and(|names| names.contains(name));
+        let here = |name: &str| self.files.lists(&root(), name);
         // Containerd cuts at the last colon, whatever it divides.
         let alias = host.rsplit_once(':').map(|(name, port)| format!("{name}_{port}_"));
         if let Some(alias) = alias.filter(|alias| here(alias)) {
             self.wants.conflicts.push(Conflict {
                 target: Target::DockerCerts,
                 path: root().join(&alias).to_string(),
-                items: place.items.clone(),
+                items: place.items(),
                 message: format!(
                     "BuildKit and the containerd image store of docker 28 and later look here \
                      before `{host}`, and then not there"
@@ -172,9 +158,8 @@ impl Wanting<'_> {
     }
 
     /// BuildKit in dockerd before 25 keeps the list of directories that it saw at the start.
-    fn report_frozen_map(&mut self, place: &Place) {
-        let is_there =
-            self.files.listings.contains_key(&place.path) || self.files.get(&place.path).is_some();
+    fn report_frozen_map(&mut self, place: &Place<'_>) {
+        let is_there = self.files.is_listed(&place.path) || self.files.get(&place.path).is_some();
         if self.docker.is_before(25, 0) && !is_there {
             let message = format!(
                 "`docker build` with BuildKit sees `{}` only after a restart of dockerd, because \
@@ -184,6 +169,15 @@ impl Wanting<'_> {
             self.note(place, message);
         }
     }
+}
+
+fn place<'a>(ours: &'a [WantedFile], files: &'a Files, ledger: &Ledger) -> Option<Place<'a>> {
+    let path = ours.first()?.path.parent()?;
+    let mut place = Place { ours, foreign: BTreeSet::new(), path };
+    let names = files.names(&place.path).filter(|name| !place.is_ours(name));
+    let is_foreign = |name: &&str| !ledger.files.contains_key(&place.path.join(name));
+    place.foreign = names.filter(is_foreign).collect();
+    Some(place)
 }
 
 /// Where a link in a directory leads, by its text.

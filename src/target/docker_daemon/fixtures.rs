@@ -96,10 +96,9 @@ pub(in crate::target) fn files(contents: &[(&str, &str)]) -> Files {
 
 pub(in crate::target) fn put(files: &mut Files, path: &str, found: Found) {
     let mut path = NodePath::new(path).unwrap();
-    files.found.insert(path.clone(), found);
+    files.insert(&path, found);
     while let Some(parent) = path.parent() {
-        let names = files.listings.entry(parent.clone()).or_default();
-        names.insert(path.file_name().to_owned());
+        files.list(&parent, [path.file_name()]);
         path = parent;
     }
 }

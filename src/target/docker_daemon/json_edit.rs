@@ -88,36 +88,45 @@ impl<'t> Document<'t> {
         }
     }
 
-    /// Everything but one key, in order.
-    pub(super) fn others(&self, key: Key) -> impl Iterator<Item = (&String, &Value)> {
-        self.top.iter().filter(move |(name, _)| *name != key.name())
+    pub(super) fn value(&self, name: &str) -> Option<&Value> {
+        self.top.get(name)
     }
 
-    /// Adds a member at the end.
+    /// Everything but one key, in order.
+    pub(super) fn beside(&self, one: &'static str) -> impl Iterator<Item = (&String, &Value)> {
+        self.top.iter().filter(move |(name, _)| *name != one)
+    }
+
+    /// Adds a list at the end.
     pub(super) fn insert(&self, key: Key, items: &[String]) -> String {
+        self.insert_member(key.name(), |lead| self.render(items, lead))
+    }
+
+    /// Adds a member at the end. Its value is told the white space before its key.
+    pub(super) fn insert_member(&self, name: &str, value: impl Fn(&str) -> String) -> String {
         let lead = self.new_lead();
         let (at, comma) = match self.members.last() {
             Some(last) => (last.value.end, ","),
             None => (self.object.start + 1, ""),
         };
         let close = if self.inside_is_nothing() { self.newline() } else { "" };
-        let value = self.render(items, &lead);
-        let name = Value::from(key.name());
+        let value = value(&lead);
+        let name = Value::from(name);
         self.splice(
             Span { start: at, end: at },
             &format!("{comma}{lead}{name}{}{value}{close}", self.colon()),
         )
     }
 
-    /// `{}`: the one empty object for which [`Document::insert`] writes a line break behind the
-    /// member, which [`Document::remove`] must be told of.
+    /// `{}`: the one empty object for which [`Document::insert_member`] writes a line break behind the
+    /// member, which [`Document::remove_member`] must be told of.
     pub(super) fn inside_is_nothing(&self) -> bool {
         self.cut(self.object.start + 1, self.object.end - 1).is_empty()
     }
 
     /// Takes a member out. `opened`: the object was `{}` before us.
-    pub(super) fn remove(&self, key: Key, opened: bool) -> String {
-        let Some((at, member)) = self.member(key) else { return self.text.to_owned() };
+    pub(super) fn remove_member(&self, name: &str, opened: bool) -> String {
+        let Some((at, member)) = self.member(name) else { return self.text.to_owned() };
         let before = at.checked_sub(1).and_then(|at| self.members.get(at));
         let span = match (before, self.members.get(at + 1)) {
             (Some(before), _) => Span { start: before.value.end, end: member.value.end },
@@ -130,16 +139,17 @@ impl<'t> Document<'t> {
         self.splice(span, "")
     }
 
-    pub(super) fn set_null(&self, key: Key) -> String {
-        match self.member(key) {
-            Some((_, member)) => self.splice(member.value, "null"),
+    /// Writes another value, as text.
+    pub(super) fn set_value(&self, name: &str, value: &str) -> String {
+        match self.member(name) {
+            Some((_, member)) => self.splice(member.value, value),
             None => self.text.to_owned(),
         }
     }
 
     /// Writes the whole list anew, in the layout of a list of ours.
     pub(super) fn set(&self, key: Key, items: &[String]) -> String {
-        match self.member(key) {
+        match self.member(key.name()) {
             Some((at, member)) => self.splice(member.value, &self.render(items, self.lead(at))),
             None => self.text.to_owned(),
         }
@@ -147,7 +157,7 @@ impl<'t> Document<'t> {
 
     /// Drops elements by position and adds others at the end, in the layout of the list.
     pub(super) fn change(&self, key: Key, drop: &BTreeSet<usize>, add: &[String]) -> String {
-        let Some((at, member)) = self.member(key) else { return self.text.to_owned() };
+        let Some((at, member)) = self.member(key.name()) else { return self.text.to_owned() };
         let open = member.value.start + 1;
         let leads = self.item_leads(open, &member.items);
         let mut list = String::from("[");
@@ -173,8 +183,8 @@ impl<'t> Document<'t> {
         self.splice(member.value, &list)
     }
 
-    fn member(&self, key: Key) -> Option<(usize, &Member)> {
-        let at = self.top.keys().position(|name| name == key.name())?;
+    fn member(&self, name: &str) -> Option<(usize, &Member)> {
+        let at = self.top.keys().position(|one| one == name)?;
         Some((at, self.members.get(at)?))
     }
 }

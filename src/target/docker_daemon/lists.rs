@@ -24,6 +24,14 @@ pub fn lists(text: Option<&str>) -> BTreeMap<Key, Vec<String>> {
     Key::ALL.into_iter().filter_map(list).collect()
 }
 
+/// The authorization plugins that a daemon.json names.
+pub fn authorization_plugins(file: &[u8]) -> Vec<String> {
+    let text = str::from_utf8(file).unwrap_or_default().trim_start_matches('\u{feff}');
+    let value: Value = serde_json::from_str(text).unwrap_or_default();
+    let plugins = value.get("authorization-plugins").and_then(Value::as_array);
+    plugins.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::json_edit::{Document, List};
 use super::merge_error::MergeError;
-use super::{Ending, Goal, Goals, Key};
+use super::{Ending, Goal, Goals, Key, live_restore};
 use crate::ledger::{ArrayOwned, DaemonOwned};
 
 /// daemon.json as it should be.
@@ -33,7 +33,9 @@ pub fn merge(
     goals: &Goals,
 ) -> Result<Merged, MergeError> {
     let unchanged = || current.map(str::to_owned);
-    if owned.arrays.is_empty() && Key::ALL.iter().all(|key| goals.of(*key).elements.is_empty()) {
+    let wants_nothing = Key::ALL.iter().all(|key| goals.of(*key).elements.is_empty())
+        && goals.live_restore != live_restore::Goal::On;
+    if owned.is_nothing() && wants_nothing {
         return Ok(Merged { text: unchanged(), owned: DaemonOwned::default() });
     }
     let (mark, body) = split_mark(current.unwrap_or_default());
@@ -41,7 +43,8 @@ pub fn merge(
     for key in Key::ALL {
         file.bring(key, owned.arrays.get(key.name()), goals.of(key))?;
     }
-    if !file.owned.arrays.is_empty() {
+    file.switch(owned.live_restore, goals.live_restore)?;
+    if !file.owned.is_nothing() {
         return Ok(Merged { text: Some(format!("{mark}{}", file.text)), owned: file.owned });
     }
     let text = if file.is_only_ours()? {
@@ -73,10 +76,17 @@ impl Draft {
         if body.trim().is_empty() {
             let blank_file = current.map(str::to_owned);
             let created_file = blank_file.is_none();
-            let owned = DaemonOwned { created_file, blank_file, opened_object: true, arrays };
+            let owned = DaemonOwned {
+                created_file,
+                blank_file,
+                opened_object: true,
+                arrays,
+                live_restore: None,
+            };
             return Self { text: "{}\n".to_owned(), owned };
         }
-        Self { text: body.to_owned(), owned: DaemonOwned { arrays, ..owned.clone() } }
+        let owned = DaemonOwned { arrays, live_restore: None, ..owned.clone() };
+        Self { text: body.to_owned(), owned }
     }
 
     fn bring(
@@ -96,6 +106,20 @@ impl Draft {
             verify(&document, &text, key, &step.result)?;
         }
         self.owned.arrays.extend(step.owned.map(|owned| (key.name().to_owned(), owned)));
+        self.owned.opened_object = opened;
+        self.text = text;
+        Ok(())
+    }
+
+    fn switch(&mut self, owned: Option<bool>, goal: live_restore::Goal) -> Result<(), MergeError> {
+        let document = Document::parse(&self.text)?;
+        // As where a list is inserted.
+        let opens = document.is_empty()
+            && (goal == live_restore::Goal::On
+                || (goal == live_restore::Goal::Off && owned.is_some()));
+        let opened = if opens { document.inside_is_nothing() } else { self.owned.opened_object };
+        let (text, owned) = live_restore::bring(&document, owned, goal, opened)?;
+        self.owned.live_restore = owned;
         self.owned.opened_object = opened;
         self.text = text;
         Ok(())
@@ -129,8 +153,8 @@ fn perform(document: &Document, key: Key, edit: &Edit, opened: bool) -> String {
     match edit {
         Edit::Nothing => document.text.to_owned(),
         Edit::Insert(items) => document.insert(key, items),
-        Edit::Remove => document.remove(key, opened),
-        Edit::SetNull => document.set_null(key),
+        Edit::Remove => document.remove_member(key.name(), opened),
+        Edit::SetNull => document.set_value(key.name(), "null"),
         Edit::Set(items) => document.set(key, items),
         Edit::Change { drop, add } => document.change(key, drop, add),
     }
@@ -141,7 +165,9 @@ fn perform(document: &Document, key: Key, edit: &Edit, opened: bool) -> String {
 fn verify(before: &Document, after: &str, key: Key, meant: &List) -> Result<(), MergeError> {
     let unsound = |_| MergeError::Unsound { key };
     let after = Document::parse(after).map_err(unsound)?;
-    if after.list(key).map_err(unsound)? == *meant && before.others(key).eq(after.others(key)) {
+    if after.list(key).map_err(unsound)? == *meant
+        && before.beside(key.name()).eq(after.beside(key.name()))
+    {
         Ok(())
     } else {
         Err(MergeError::Unsound { key })

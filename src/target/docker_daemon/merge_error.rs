@@ -21,6 +21,9 @@ pub enum MergeError {
     WrongCase { found: String, key: Key },
     #[error("`{key}` in daemon.json is not a list of strings")]
     WrongType { key: Key },
+    /// The same about `live-restore`.
+    #[error("the edit of `live-restore` would change more of daemon.json than what is ours")]
+    UnsoundSwitch,
     /// A mistake of ours that is found before it is written.
     #[error("the edit of `{key}` would change more of daemon.json than what is ours")]
     Unsound { key: Key },
@@ -38,7 +41,7 @@ impl MergeError {
             Self::DuplicateKey { key } => format!("keep one `{key}`"),
             Self::WrongCase { key, .. } => format!("spell it `{key}`"),
             Self::WrongType { key } => format!("write `\"{key}\": [\"…\"]`"),
-            Self::Unsound { .. } => {
+            Self::Unsound { .. } | Self::UnsoundSwitch => {
                 "report this with the file; until then make the change by hand".into()
             }
         }

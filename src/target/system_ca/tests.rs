@@ -66,10 +66,10 @@ fn path(layout: CaLayout, seed: u8) -> NodePath {
 fn store(layout: CaLayout, name: &str, bytes: &[u8]) -> Files {
     let content = Content::plain(bytes);
     let found = Found::File { content, mode: 0o644, immutable: false };
-    Files {
-        found: [(layout.anchors().join(name), found)].into(),
-        listings: [(layout.anchors(), [name.to_owned()].into())].into(),
-    }
+    let mut files = Files::default();
+    files.insert(&layout.anchors().join(name), found);
+    files.list(&layout.anchors(), [name]);
+    files
 }
 
 fn owned(path: NodePath) -> BTreeMap<NodePath, OwnedFile> {
@@ -168,7 +168,8 @@ fn a_certificate_that_the_distribution_brings_is_not_added_again() {
     let layout = CaLayout::Debian;
     let content = Content::plain(pem(&[1; 700], 76));
     let found = Found::File { content, mode: 0o644, immutable: false };
-    let files = Files { found: [(layout.bundle(), found)].into(), ..Files::default() };
+    let mut files = Files::default();
+    files.insert(&layout.bundle(), found);
     let entry = entry("a.corp", &[1]);
     let files_of = |owned: &BTreeMap<_, _>, leaving: &BTreeSet<_>| {
         want(&[&entry], Some(layout), &files, owned, leaving).files.len()

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
+use std::sync::Arc;
 
 use super::draft::{Draft, EntryDraft, Side, TrustWord};
 use super::pem::PemField;
@@ -24,13 +25,15 @@ impl Draft {
     pub fn complete(self, loaded: &Loaded, certificates: &mut CertificateCache) -> Declarations {
         let mut around = Surroundings { loaded, certificates };
         let broken = self.findings.first_error().is_some();
-        let file = self.findings.file().to_owned();
+        let file = Arc::clone(self.findings.file());
         let problems = self.findings.into_problems(None);
-        let mut declarations = Declarations { file, broken, problems, ..Declarations::default() };
+        let mut declarations =
+            Declarations { file: file.to_string(), broken, problems, ..Declarations::default() };
+        let of = Origin { owner: LOCAL.into(), file, line: 0 };
         let mut lines = BTreeMap::new();
         for mut draft in self.entries {
             refuse_second(&mut draft, &mut lines);
-            declarations.add(draft, &mut around);
+            declarations.add(draft, &mut around, &of);
         }
         declarations
     }
@@ -53,19 +56,15 @@ fn refuse_second(draft: &mut EntryDraft, lines: &mut BTreeMap<RegistryHost, usiz
 }
 
 impl Declarations {
-    fn add(&mut self, mut draft: EntryDraft, around: &mut Surroundings<'_>) {
+    fn add(&mut self, mut draft: EntryDraft, around: &mut Surroundings<'_>, of: &Origin) {
         let host = draft.side.address.value().map(|address| address.host.clone());
-        let origin = Origin {
-            owner: LOCAL.to_owned(),
-            file: self.file.clone(),
-            line: draft.side.place.line,
-        };
+        let origin = Origin { line: draft.side.place.line, ..of.clone() };
         let repeats = draft.repeats;
         let entry = complete(&mut draft, origin.clone(), around);
         let error = draft.findings.first_error().cloned();
         self.problems.extend(draft.findings.into_problems(host.as_ref()));
         match (entry, error, host) {
-            (Some(entry), None, _) => self.entries.push(entry),
+            (Some(entry), None, _) => self.entries.push(Arc::new(entry)),
             _ if repeats => {}
             (_, Some(mut problem), Some(host)) => {
                 problem.host = Some(host.clone());

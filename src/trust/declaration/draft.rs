@@ -66,7 +66,7 @@ impl Draft {
     /// # Errors
     /// With nothing but problems, if nothing can be told of the file.
     pub fn parse(text: &str, file: &NodePath) -> Result<Self, Declarations> {
-        let mut findings = Findings::new(&file.to_string());
+        let mut findings = Findings::new(file.to_string());
         if text.len() > LARGEST_FILE {
             let message = format!("is larger than {LARGEST_FILE} bytes");
             return Err(too_much(findings, message));

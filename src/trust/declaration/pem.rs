@@ -1,5 +1,7 @@
 //! Certificates and keys, which a declaration either holds or refers to.
 
+use std::borrow::Cow;
+
 use super::Loaded;
 use crate::content::Content;
 use crate::path::NodePath;
@@ -31,7 +33,7 @@ pub(super) const CLIENT_KEY: Keys =
 #[derive(Debug)]
 pub(super) struct PemField {
     /// As a message names the key that was used.
-    pub(super) name: String,
+    pub(super) name: Cow<'static, str>,
     pub(super) place: Place,
     holds: Holds,
     pem: Field<Pem>,
@@ -52,11 +54,11 @@ impl PemField {
     ) -> Self {
         let (inline, file) = (fields.key(keys.inline), fields.key(keys.file));
         if inline.is_none() && file.is_none() {
-            let (name, place) = (keys.file.to_owned(), fields.place());
+            let (name, place) = (keys.file.into(), fields.place());
             return Self { name, place, holds: keys.holds, pem: Field::Absent };
         }
         let used = if inline.is_some() { keys.inline } else { keys.file };
-        let name = fields.name(used);
+        let name = fields.named(used);
         let pem = if let (Some(_), Some(second)) = (inline, file) {
             let message = format!("`{}` is given as well", fields.name(keys.inline));
             *findings.error(second, &fields.name(keys.file), message) =
@@ -147,11 +149,9 @@ fn file_pem(
 /// `..` goes back over names, not over links, so it means the same wherever the tree is mounted,
 /// and one that would leave the root is refused here and not clamped.
 fn resolve(reference: &str, beside: &NodePath) -> Result<NodePath, &'static str> {
-    let directory = beside.parent();
-    let mut parts: Vec<&str> = match &directory {
-        Some(directory) if !reference.starts_with('/') => directory.as_str().split('/').collect(),
-        _ => Vec::new(),
-    };
+    let (directory, _) = beside.split();
+    let is_relative = !reference.starts_with('/') && !directory.is_empty();
+    let mut parts: Vec<&str> = if is_relative { vec![directory] } else { Vec::new() };
     if reference.trim().is_empty() {
         return Err("names no file");
     }
@@ -159,7 +159,8 @@ fn resolve(reference: &str, beside: &NodePath) -> Result<NodePath, &'static str>
         match part {
             "" | "." => {}
             ".." => {
-                parts.pop().ok_or("leads out of the root")?;
+                let last = parts.pop().ok_or("leads out of the root")?;
+                parts.extend(last.rsplit_once('/').map(|(above, _)| above));
             }
             name => parts.push(name),
         }

@@ -1,6 +1,7 @@
 //! From TOML to drafts: types, words and single values. What contradicts what is for `check`.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::draft::{EntryDraft, MirrorDraft, Side, TrustWord};
 use super::pem::{self, PemField};
@@ -36,11 +37,12 @@ pub(super) fn entries(
     top.refuse_unknown(&["registry"], findings);
     let tables = top.tables("registry", "registry", "", findings);
     let tables = tables.value().map(Vec::as_slice).unwrap_or_default();
-    tables.iter().map(|fields| entry(fields, file)).collect()
+    let of = findings.file();
+    tables.iter().map(|fields| entry(fields, file, of)).collect()
 }
 
-fn entry(fields: &Fields<'_>, file: &NodePath) -> EntryDraft {
-    let mut findings = Findings::new(&file.to_string());
+fn entry(fields: &Fields<'_>, file: &NodePath, of: &Arc<str>) -> EntryDraft {
+    let mut findings = Findings::new(Arc::clone(of));
     let found = &mut findings;
     fields.refuse_unknown_but(&REGISTRY, belongs_to_mirror, found);
     EntryDraft {
@@ -127,7 +129,7 @@ fn belongs_to_mirror(key: &str) -> Option<(String, String)> {
 
 fn trust(fields: &Fields<'_>, findings: &mut Findings) -> Field<TrustWord> {
     let text = fields.string("trust", findings);
-    text.and_then(|at| word(at, &fields.name("trust"), &words::TRUST, findings))
+    text.and_then(|at| word(at, &fields.named("trust"), &words::TRUST, findings))
 }
 
 fn address(
@@ -176,11 +178,11 @@ fn reason(fields: &Fields<'_>, findings: &mut Findings) -> Field<String> {
 /// A list of words; saying one twice changes nothing.
 fn words<T: Copy + Ord>(
     fields: &Fields<'_>,
-    key: &str,
+    key: &'static str,
     known: &[(&str, T)],
     findings: &mut Findings,
 ) -> Field<BTreeSet<T>> {
-    let name = fields.name(key);
+    let name = fields.named(key);
     let list = fields.strings(key, findings);
     list.and_then(|At { value: list, place }| {
         if list.is_empty() {

@@ -100,12 +100,12 @@ trust = "http"
         ],
         fallback: false,
         origin: Origin {
-            owner: "local".to_owned(),
-            file: "/etc/regtrust/registries.d/x.toml".to_owned(),
+            owner: "local".into(),
+            file: "/etc/regtrust/registries.d/x.toml".into(),
             line: 2,
         },
     };
-    assert_eq!(*entry, expected);
+    assert_eq!(**entry, expected);
     assert!(entry.client.as_ref().is_some_and(|pair| pair.key.is_secret()));
 }
 
@@ -275,7 +275,10 @@ proptest! {
         let with = declare(&format!("{head}[[registry]]\n{bad}\n{tail}"));
         let without = declare(&format!("{head}{tail}"));
         let plain = |declarations: Declarations| -> Vec<Entry> {
-            let unplaced = |entry: Entry| Entry { origin: Origin { line: 0, ..entry.origin }, ..entry };
+            let unplaced = |entry: Arc<Entry>| {
+                let entry = Entry::clone(&entry);
+                Entry { origin: Origin { line: 0, ..entry.origin }, ..entry }
+            };
             declarations.entries.into_iter().map(unplaced).collect()
         };
         prop_assert_eq!(plain(with), plain(without), "{}", bad);

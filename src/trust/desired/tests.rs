@@ -1,4 +1,5 @@
 use super::*;
+use crate::trust::declaration::LOCAL;
 use crate::trust::entry::Trust;
 use crate::trust::findings::{Findings, Place};
 
@@ -21,7 +22,7 @@ fn entry(name: &str, file: &str, trust: Trust) -> Entry {
         runtimes: None,
         mirrors: Vec::new(),
         fallback: true,
-        origin: Origin { owner: LOCAL.to_owned(), file: file.to_owned(), line: 3 },
+        origin: Origin { owner: LOCAL.into(), file: file.into(), line: 3 },
     }
 }
 
@@ -30,7 +31,8 @@ fn until(entry: Entry, until: &str) -> Entry {
 }
 
 fn file(name: &str, entries: &[Entry]) -> Declarations {
-    Declarations { file: name.into(), entries: entries.to_vec(), ..Declarations::default() }
+    let entries = entries.iter().cloned().map(Arc::new).collect();
+    Declarations { file: name.into(), entries, ..Declarations::default() }
 }
 
 fn broken(name: &str) -> Declarations {
@@ -43,7 +45,7 @@ fn unusable(name: &str, file: &str) -> Declarations {
     let mut findings = Findings::new(file);
     findings.error(Place { line: 5, column: 1 }, "trust", "is missing");
     let problems = findings.into_problems(Some(&host(name)));
-    let origin = Origin { owner: LOCAL.to_owned(), file: file.to_owned(), line: 5 };
+    let origin = Origin { owner: LOCAL.into(), file: file.into(), line: 5 };
     let one = Unusable { host: host(name), origin, problem: problems[0].clone() };
     Declarations { file: file.into(), unusable: vec![one], problems, ..Declarations::default() }
 }
@@ -61,7 +63,10 @@ fn the_later_file_wins_the_whole_entry_and_says_so() {
         vec![file("/10", &[early, other.clone()]), file("/20", std::slice::from_ref(&late))],
         now(),
     );
-    assert_eq!(state.entries, [(host("a.corp"), late), (host("b.corp"), other)].into());
+    assert_eq!(
+        state.entries,
+        [(host("a.corp"), late.into()), (host("b.corp"), other.into())].into()
+    );
     assert_eq!(
         messages(&state),
         [
@@ -91,7 +96,7 @@ fn an_exception_that_has_ended_gives_way() {
     }
     let ended = until(exception.clone(), "2026-05-01T00:00:00Z");
     let state = DesiredState::merge(vec![file("/90", std::slice::from_ref(&ended))], now());
-    assert_eq!((state.entries.len(), state.ended), (0, [(host("a.corp"), ended)].into()));
+    assert_eq!((state.entries.len(), state.ended), (0, [(host("a.corp"), ended.into())].into()));
     let far = until(exception, "2026-06-08T00:00:01Z");
     assert_eq!(DesiredState::merge(vec![file("/90", &[far])], now()).problems, []);
 }
@@ -102,10 +107,10 @@ fn a_mistake_in_the_winning_file_does_not_bring_the_losing_one_into_force() {
     let early = file("/10", std::slice::from_ref(&base));
     let state = DesiredState::merge(vec![early.clone(), unusable("a.corp", "/90")], now());
     assert_eq!(state.entries, BTreeMap::new());
-    assert_eq!(state.unusable[&host("a.corp")].origin.file, "/90");
+    assert_eq!(state.unusable[&host("a.corp")].origin.file, "/90".into());
 
     let state = DesiredState::merge(vec![unusable("a.corp", "/05"), early], now());
-    assert_eq!(state.entries[&host("a.corp")], base);
+    assert_eq!(*state.entries[&host("a.corp")], base);
     assert_eq!(state.unusable, BTreeMap::new());
 }
 
@@ -152,6 +157,8 @@ fn only_what_cannot_be_told_keeps_an_entry_in_force() {
         |name: &str| Declarations { broken: true, ..file(name, std::slice::from_ref(&over)) };
     assert_eq!(kept(vec![partly("/d/50")], &in_force), None, "its end was brought forward");
     let mut pushed = in_force;
-    "fleet".clone_into(&mut pushed.origin.owner);
+    pushed.origin = crate::pushed::origin(&crate::owners::OwnerName::parse("fleet").unwrap());
+    let own = pushed.origin.file.clone();
+    assert_eq!(kept(vec![broken(&own)], &pushed), Some(own.to_string()), "its own set is damaged");
     assert_eq!(kept(vec![broken("/d/50")], &pushed), None, "files say nothing of other owners");
 }

@@ -23,7 +23,7 @@ fn entry(name: &str, trust: Trust) -> Entry {
         runtimes: None,
         mirrors: Vec::new(),
         fallback: true,
-        origin: Origin { owner: "local".to_owned(), file: "/a.toml".to_owned(), line: 3 },
+        origin: Origin { owner: "local".into(), file: "/a.toml".into(), line: 3 },
     }
 }
 
@@ -32,6 +32,7 @@ fn until(entry: Entry, until: &str) -> Entry {
 }
 
 fn file(name: &str, entries: Vec<Entry>) -> Declarations {
+    let entries = entries.into_iter().map(Arc::new).collect();
     Declarations { file: name.to_owned(), entries, ..Declarations::default() }
 }
 
@@ -57,7 +58,7 @@ fn unusable(name: &str) -> DesiredState {
 }
 
 fn earlier(number: u64, entries: Vec<Entry>) -> Earlier {
-    let entries = entries.into_iter().map(|entry| (entry.host.clone(), entry)).collect();
+    let entries = entries.into_iter().map(|entry| (entry.host.clone(), Arc::new(entry))).collect();
     Earlier { number, entries }
 }
 
@@ -166,7 +167,7 @@ fn what_is_held_is_judged_again() {
 #[test]
 fn a_file_that_cannot_be_understood_holds_what_came_from_it() {
     let mut other = entry("b.corp", Trust::Http);
-    "/b.toml".clone_into(&mut other.origin.file);
+    other.origin.file = "/b.toml".into();
     let in_force = earlier(4, vec![entry("a.corp", Trust::Http), other]);
     let desired = DesiredState::merge(vec![broken("/a.toml"), file("/b.toml", vec![])], now());
     let (entries, standing) = decide(&desired, &anything(), &in_force, None);
@@ -179,7 +180,7 @@ fn a_file_that_cannot_be_understood_holds_what_came_from_it() {
 #[test]
 fn what_is_said_last_of_a_registry_counts_alone() {
     let mut weaker = entry("a.corp", Trust::System);
-    "/0.toml".clone_into(&mut weaker.origin.file);
+    weaker.origin.file = "/0.toml".into();
     let files = vec![file("/0.toml", vec![weaker]), broken("/a.toml")];
     let desired = DesiredState::merge(files, now());
     let in_force = earlier(4, vec![entry("a.corp", Trust::Http)]);
@@ -219,15 +220,15 @@ fn what_a_pin_brings_back_must_pass_today() {
 #[test]
 fn what_a_pin_brings_back_is_declared_where_it_is_declared_now() {
     let mut old = entry("a.corp", Trust::Http);
-    "/old.toml".clone_into(&mut old.origin.file);
+    old.origin.file = "/old.toml".into();
     let desired = declared(vec![entry("a.corp", Trust::System)]);
     let pin = earlier(2, vec![old]);
     let effective = effective(&desired, &anything(), &nothing(), Some(&pin), now());
     let pinned = effective.entries[&host("a.corp")].clone();
-    assert_eq!((&pinned.trust, pinned.origin.file.as_str()), (&Trust::Http, "/a.toml"));
+    assert_eq!((&pinned.trust, &*pinned.origin.file), (&Trust::Http, "/a.toml"));
 
     let now_broken = DesiredState::merge(vec![broken("/a.toml")], now());
-    let in_force = earlier(3, vec![pinned]);
+    let in_force = earlier(3, vec![Entry::clone(&pinned)]);
     assert_eq!(decide(&now_broken, &anything(), &in_force, Some(&pin)).0, ["a.corp http"]);
 }
 

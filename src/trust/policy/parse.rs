@@ -155,7 +155,7 @@ fn spki(fields: &Fields<'_>, findings: &mut Findings) -> Field<BTreeSet<Sha256He
             *findings.error(at.place, key, format!("{}: {error}", Quoted(at.value))) =
                 Some("the SHA-256 of the CA's public key, as `explain` shows it".to_owned());
         };
-        Sha256Hex::try_from(plain).map_err(report).ok()
+        plain.parse().map_err(report).ok()
     });
     pins.map(|pins| pins.into_iter().collect())
 }

@@ -17,15 +17,15 @@ use crate::trust::host::RegistryHost;
 pub struct Pattern(String);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct PatternError {
-    pub(super) message: String,
-    pub(super) cure: String,
+pub(crate) struct PatternError {
+    pub(crate) message: String,
+    pub(crate) cure: String,
 }
 
 impl Pattern {
     /// A text without `*` is read like a declared host, so `https://Harbor.corp/` and Docker Hub's
     /// other names mean here what they mean there.
-    pub(super) fn parse(text: &str) -> Result<Self, PatternError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, PatternError> {
         if !text.contains('*') {
             return text
                 .parse::<RegistryHost>()

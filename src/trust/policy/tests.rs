@@ -32,7 +32,7 @@ fn entry(host: &str, trust: Trust) -> Entry {
         runtimes: None,
         mirrors: Vec::new(),
         fallback: true,
-        origin: Origin { owner: "local".to_owned(), file: "/x.toml".to_owned(), line: 1 },
+        origin: Origin { owner: "local".into(), file: "/x.toml".into(), line: 1 },
     }
 }
 

@@ -32,7 +32,7 @@ fn entry() -> Entry {
             mirror("registry-1.docker.io", "", Trust::System),
         ],
         fallback: false,
-        origin: Origin { owner: "local".to_owned(), file: "/x.toml".to_owned(), line: 7 },
+        origin: Origin { owner: "local".into(), file: "/x.toml".into(), line: 7 },
     }
 }
 

@@ -104,3 +104,18 @@ fn whoever_waits_gets_it_when_it_is_free() {
         StateLock::exclusive(&root, Duration::from_secs(30)).unwrap();
     });
 }
+
+#[test]
+fn a_daemon_at_work_is_seen_without_a_trace_and_stands_in_no_readers_way() {
+    let (directory, root) = tree();
+    DaemonLock::none(&root).unwrap();
+    assert!(!directory.path().join("var").exists(), "asking makes nothing");
+    let daemon = DaemonLock::take(&root).unwrap();
+    assert!(matches!(DaemonLock::none(&root), Err(LockError::Daemon { .. })));
+    assert!(matches!(DaemonLock::take(&root), Err(LockError::Daemon { .. })));
+    assert!(StateLock::shared(&root, Duration::ZERO).unwrap().is_some());
+    StateLock::exclusive(&root, Duration::ZERO).unwrap();
+    drop(daemon);
+    DaemonLock::none(&root).unwrap();
+    DaemonLock::take(&root).unwrap();
+}

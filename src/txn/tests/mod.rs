@@ -20,6 +20,7 @@ use crate::plan::change::{Changes, FileEdit, Unit};
 mod concurrent;
 mod crash;
 mod keeps;
+mod lingering;
 mod mounts;
 mod overlay;
 mod random;

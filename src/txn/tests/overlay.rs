@@ -15,14 +15,14 @@ use crate::txn::{Recovery, TxnError};
 
 const PAIR: &str = "etc/docker/certs.d/pair.corp";
 
-fn inside(test: &str, size: usize) -> Option<PathBuf> {
+pub(super) fn inside(test: &str, size: usize) -> Option<PathBuf> {
     let possible = "mount -t tmpfs regtrust \"$1\" && cd \"$1\" && mkdir l u w m && \
                     mount -t overlay -o lowerdir=l,upperdir=u,workdir=w,redirect_dir=off overlay m";
     inside_if(possible, test, size)
 }
 
 /// What `prepare` puts on the node is the lower layer.
-fn overlaid(base: &Path, prepare: impl Fn(&Node) -> Changes) -> (Node, Changes) {
+pub(super) fn overlaid(base: &Path, prepare: impl Fn(&Node) -> Changes) -> (Node, Changes) {
     let baked = Node::over(tempfile::tempdir_in(base).unwrap());
     let changes = prepare(&baked);
     let lower = baked.directory.keep();

@@ -64,7 +64,7 @@ fn what_is_wrong_in_the_container_says_where() {
     let state = read_both(&node, &container, "config");
     let files: Vec<_> = state.problems.iter().map(|one| one.location.file.as_str()).collect();
     assert_eq!(files, ["container:/config/bad.toml", "container:/config/open.toml"]);
-    assert_eq!(state.unusable.into_values().next().unwrap().origin.file, files[0]);
+    assert_eq!(state.unusable.into_values().next().unwrap().origin.file, files[0].into());
 
     let missing = read_both(&node, &container, "gone");
     assert_eq!(missing.broken_files, ["container:/gone".to_owned()].into());

@@ -219,7 +219,7 @@ fn what_is_no_plain_file_is_not_edited() {
         ),
     ] {
         let mut files = Files::default();
-        files.found.insert(config_file(), found);
+        files.insert(&config_file(), found);
         let state = examine(&containerd(V1_7, &[]), &files, None).hosts;
         assert!(conflict(&state).0.starts_with(start), "{state:?}");
     }
@@ -244,8 +244,7 @@ fn the_default_list_of_2_2_counts_as_unset_unless_it_really_works() {
     let dump = DEFAULT_2_1.replace("config_path = ''", &format!("config_path = '{DEFAULT_LIST}'"));
     let local = dump.replace("use_local_image_pull = false", "use_local_image_pull = true");
     let mut used = files(&local, &[]);
-    used.listings
-        .insert(NodePath::new("etc/docker/certs.d").unwrap(), ["h.corp".to_owned()].into());
+    used.list(&NodePath::new("etc/docker/certs.d").unwrap(), ["h.corp"]);
     assert_eq!(hosts(V2_2, &dump), HostsDir::Unset);
     assert_eq!(hosts(V2_2, &local), HostsDir::Unset, "there is nothing to lose");
     let state = examine(&containerd(V2_2, &[]), &used, None).hosts;

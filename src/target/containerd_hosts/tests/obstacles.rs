@@ -35,7 +35,7 @@ fn a_conflict_keeps_the_wanted_files_so_that_nothing_is_taken_for_withdrawn() {
 fn a_directory_that_is_a_link_is_somebody_elses() {
     let mut files = Files::default();
     let found = Found::Symlink { to: "/srv/h".to_owned() };
-    files.found.insert(hosts_dir().join(HOST), found);
+    files.insert(&hosts_dir().join(HOST), found);
     let wants = plan(&entry(HOST, Trust::SkipVerify), &files);
     assert_eq!(
         messages(&wants),

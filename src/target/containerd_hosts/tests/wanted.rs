@@ -73,7 +73,7 @@ fn a_client_pair_is_the_servers_and_its_key_is_secret() {
             path: hosts_dir().join("harbor.corp/client.key"),
             content: client().key,
             mode: 0o600,
-            items: [only("harbor.corp")].into(),
+            items: only("harbor.corp").into(),
         }
     );
     assert_eq!(file("client.cert").mode, 0o644);
@@ -197,6 +197,22 @@ fn an_ipv6_registry_has_a_directory_of_its_own() {
     let directories = directories(&hosts_dir(), &RegistryHost::unchecked("[::1]"));
     let names: Vec<_> = directories.iter().map(NodePath::file_name).collect();
     assert_eq!(names, ["[:_1]_", "[::1]", "_default"]);
+}
+
+#[test]
+fn an_ipv6_registry_is_no_reference_before_1_7() {
+    let entry = entry("[fd00::1]:5000", Trust::SkipVerify);
+    let look = |version| {
+        let files = Files::default();
+        want(&[&entry], &containerd(version), &hosts_dir(), &files, &BTreeMap::new())
+    };
+    let old = look(Some(Version::new(1, 6, 20)));
+    assert_eq!((old.files, old.notes.len()), (vec![], 1));
+    assert_eq!(old.inexpressible, [only("[fd00::1]:5000")].into());
+    for version in [None, Some(Version::new(1, 7, 0)), Some(Version::new(2, 1, 9))] {
+        let wants = look(version);
+        assert_eq!((wants.files.len(), wants.inexpressible.len()), (1, 0), "{version:?}");
+    }
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn a_pair_of_ours_that_is_on_its_way_out_is_in_nobodys_way() {
     let target = Target::DockerCerts;
     let sha256 = Content::plain("x").digest();
     let owned = OwnedFile { target, sha256, mode: 0o644 };
-    ledger.files.insert(NodePath::new(&name).unwrap(), owned);
+    std::sync::Arc::make_mut(&mut ledger.files).insert(NodePath::new(&name).unwrap(), owned);
     let found = want(&[&entry("a.corp:5000", ca("a"))], &docker("26.1.5"), &node, &ledger);
     assert_eq!(found.conflicts, []);
 }

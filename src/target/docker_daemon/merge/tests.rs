@@ -19,7 +19,11 @@ fn mirrors(elements: &[&str]) -> Goals {
 }
 
 fn nothing(ending: Ending) -> Goals {
-    Goals { insecure: goal(&[], ending), mirrors: goal(&[], ending) }
+    let live_restore = match ending {
+        Ending::KeepEmpty => live_restore::Goal::Off,
+        Ending::Restore => live_restore::Goal::Gone,
+    };
+    Goals { insecure: goal(&[], ending), mirrors: goal(&[], ending), live_restore }
 }
 
 fn first(current: Option<&str>, goals: &Goals) -> Merged {

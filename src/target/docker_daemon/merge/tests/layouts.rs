@@ -155,6 +155,7 @@ fn both_lists_come_and_go_in_any_order() {
     let only = |goals: Goals| Goals {
         insecure: Goal { ending: Ending::Restore, ..goals.insecure },
         mirrors: Goal { ending: Ending::Restore, ..goals.mirrors },
+        ..goals
     };
     for before in ["{}", "{\n}", "{ }", "{\"x\":1}", "{\n\t\"x\": 1\n}\n"] {
         let written = first(Some(before), &both);

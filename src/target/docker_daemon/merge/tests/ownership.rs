@@ -127,8 +127,7 @@ fn mirrors_keep_the_order_they_are_tried_in() {
 fn one_list_can_wait_for_dockerd_while_the_other_is_restored() {
     let both = Goals { mirrors: goal(&["https://m"], Ending::KeepEmpty), ..insecure(&["a"]) };
     let written = first(Some("{\"x\": 1}"), &both);
-    let goals =
-        Goals { insecure: goal(&[], Ending::Restore), mirrors: goal(&[], Ending::KeepEmpty) };
+    let goals = Goals { mirrors: goal(&[], Ending::KeepEmpty), ..nothing(Ending::Restore) };
     assert_eq!(text(&again(&written, &goals)), "{\"x\": 1, \"registry-mirrors\": []}");
 }
 

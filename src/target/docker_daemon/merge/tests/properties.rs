@@ -71,15 +71,23 @@ fn file() -> impl Strategy<Value = String> {
 fn goals() -> impl Strategy<Value = Goals> {
     let ending = || prop_oneof![Just(Ending::KeepEmpty), Just(Ending::Restore)];
     let mirror = host().prop_map(|host| format!("https://{host}"));
-    (vec(host(), 0..5), ending(), vec(mirror, 0..4), ending()).prop_map(|(a, one, b, two)| Goals {
-        insecure: Goal { elements: a, ending: one },
-        mirrors: Goal { elements: b, ending: two },
-    })
+    let switch = prop_oneof![
+        Just(live_restore::Goal::On),
+        Just(live_restore::Goal::Off),
+        Just(live_restore::Goal::Gone)
+    ];
+    (vec(host(), 0..5), ending(), vec(mirror, 0..4), ending(), switch).prop_map(
+        |(a, one, b, two, live_restore)| Goals {
+            insecure: Goal { elements: a, ending: one },
+            mirrors: Goal { elements: b, ending: two },
+            live_restore,
+        },
+    )
 }
 
 fn without_our_keys(text: &str) -> Vec<(String, Value)> {
     let value: Value = serde_json::from_str(text.trim_start_matches('\u{feff}')).unwrap();
-    let ours = |name: &str| Key::ALL.iter().any(|key| key.name() == name);
+    let ours = |name: &str| name == "live-restore" || Key::ALL.iter().any(|key| key.name() == name);
     let Value::Object(object) = value else { panic!("no object") };
     object.into_iter().filter(|(name, _)| !ours(name)).collect()
 }

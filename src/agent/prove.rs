@@ -1,0 +1,160 @@
+//! Asking the runtimes whether they trust what should be trusted, a few at a time.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use super::run::Agent;
+use crate::blocking::joined;
+use crate::plan::ItemState;
+use crate::reconcile::Survey;
+use crate::status::{NodeStatus, State};
+use crate::target::{Believer, Item};
+use crate::trust::entry::{Runtime, Trust};
+use crate::trust::host::RegistryHost;
+use crate::verify::{Proof, Verdict};
+
+/// Asking is a connection to a registry; many at once would look like an attack to it.
+const AT_ONCE: usize = 4;
+
+/// Of those that a runtime trusted before its restart so many are asked about again. What it loses by
+/// a restart it loses for all of a kind; and a fleet that asked for thousands would be an attack, too.
+const AFTER_RESTART: usize = 16;
+
+#[derive(Debug, Default)]
+pub(super) struct Proofs {
+    known: BTreeMap<Item, Proof>,
+    /// Changed, and to be asked about once they are in force.
+    changed: BTreeSet<Item>,
+    queue: VecDeque<Item>,
+    running: JoinSet<(Item, Proof)>,
+    asked: Vec<(BTreeSet<Item>, oneshot::Sender<Arc<NodeStatus>>)>,
+}
+
+impl Proofs {
+    /// Takes note of what changes with a run, and forgets what is gone.
+    pub(super) fn note(&mut self, survey: &Survey) {
+        let items = &survey.plan.items;
+        self.known.retain(|item, _| items.contains_key(item));
+        self.changed.extend(survey.plan.pending.iter().cloned());
+        self.changed.retain(|item| {
+            item.on != Believer::System && items.get(item) == Some(&ItemState::Written)
+        });
+    }
+
+    pub(super) fn known(&self) -> BTreeMap<Item, Proof> {
+        self.known.clone()
+    }
+
+    pub(super) fn ask(
+        &mut self,
+        hosts: &BTreeSet<RegistryHost>,
+        status: &Arc<NodeStatus>,
+        reply: oneshot::Sender<Arc<NodeStatus>>,
+    ) {
+        let meant = |item: &&Item| {
+            item.on != Believer::System && (hosts.is_empty() || hosts.contains(&item.host))
+        };
+        let items = status.registries.iter().flat_map(|registry| &registry.items);
+        let items: BTreeSet<Item> =
+            items.map(|status| &status.item).filter(meant).cloned().collect();
+        self.queue.extend(items.iter().cloned());
+        self.asked.push((items, reply));
+    }
+
+    /// A runtime has been restarted, and what it has said before is worth less.
+    pub(super) fn doubt(&mut self, runtime: Runtime) {
+        let believer = Believer::from(runtime);
+        let trusted = self.known.iter().filter(|(item, proof)| {
+            item.on == believer
+                && proof.verdict == Verdict::Trusted
+                && !self.changed.contains(*item)
+        });
+        self.queue.extend(trusted.map(|(item, _)| item.clone()).take(AFTER_RESTART));
+    }
+
+    pub(super) async fn finished(&mut self) -> Option<(Item, Proof)> {
+        Some(joined(self.running.join_next().await?).await)
+    }
+
+    fn keep(&mut self, item: Item, proof: Proof) {
+        for (open, _) in &mut self.asked {
+            open.remove(&item);
+        }
+        self.known.insert(item, proof);
+    }
+
+    /// Answers those whose questions are all settled.
+    pub(super) fn answer(&mut self, status: &Arc<NodeStatus>) {
+        for (_, reply) in self.asked.extract_if(.., |(open, _)| open.is_empty()) {
+            // Whoever asked may be gone.
+            _ = reply.send(Arc::clone(status));
+        }
+    }
+}
+
+impl Agent {
+    pub(super) fn proved(&mut self, (item, proof): (Item, Proof)) {
+        let trust = self.told().registry(&item.host).and_then(|registry| registry.trust);
+        let is_asked_twice =
+            item.on == Believer::Containerd && trust == Some(Trust::Insecure.word());
+        let proof = if is_asked_twice { proof.with_http_next(&item.host) } else { proof };
+        self.proofs.keep(item, proof);
+    }
+
+    pub(super) fn begin_proofs(&mut self) {
+        let status = self.told();
+        let proofs = &mut self.proofs;
+        let is_in_force = |item: &mut Item| {
+            let registry = status.registry(&item.host);
+            let mut items = registry.into_iter().flat_map(|registry| &registry.items);
+            items.any(|one| one.item == *item && one.state == State::InForce)
+        };
+        let mut changed: Vec<Item> = std::mem::take(&mut proofs.changed).into_iter().collect();
+        proofs.queue.extend(changed.extract_if(.., is_in_force));
+        proofs.changed = changed.into_iter().collect();
+        if !self.outfit.habits.perform {
+            // In a tree nothing runs that could be asked.
+            proofs.queue.clear();
+            proofs.asked.iter_mut().for_each(|(open, _)| open.clear());
+        }
+        while proofs.running.len() < AT_ONCE {
+            let Some(item) = proofs.queue.pop_front() else { break };
+            let runtimes = Arc::clone(&self.outfit.runtimes);
+            proofs.running.spawn(async move {
+                let proof = runtimes.ask(&item).await;
+                (item, proof)
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::time;
+    use super::*;
+
+    #[test]
+    fn after_a_restart_some_of_those_that_were_trusted_are_asked_about_again() {
+        let mut proofs = Proofs::default();
+        let mut know = |host: String, on, verdict| {
+            let item = Item { host: host.parse().unwrap(), on };
+            let (said, cure) = (String::new(), String::new());
+            let proof = Proof { verdict, said, cure, at: time::now() };
+            proofs.known.insert(item, proof);
+        };
+        know("0.corp".to_owned(), Believer::Docker, Verdict::Expired);
+        know("0.corp".to_owned(), Believer::Containerd, Verdict::Trusted);
+        for number in 1..100 {
+            know(format!("{number}.corp"), Believer::Docker, Verdict::Trusted);
+        }
+        proofs.doubt(Runtime::Containerd);
+        assert_eq!(proofs.queue.len(), 1);
+        proofs.doubt(Runtime::Docker);
+        assert_eq!(proofs.queue.len(), 1 + AFTER_RESTART);
+        let is_meant = |item: &Item| item.on == Believer::Docker && item.host.as_str() != "0.corp";
+        assert!(proofs.queue.iter().skip(1).all(is_meant));
+    }
+}
