@@ -15,8 +15,24 @@ use serde_json::Value;
 const LAB: &str =
     "[[registry]]\nhost = \"lab.corp:5000\"\ntrust = \"http\"\nruntimes = [\"docker\"]\n";
 
-const COMMANDS: [&str; 9] =
-    ["plan", "apply", "status", "explain", "lint", "adopt", "history", "rollback", "completions"];
+const COMMANDS: [&str; 16] = [
+    "plan",
+    "apply",
+    "status",
+    "explain",
+    "lint",
+    "adopt",
+    "history",
+    "rollback",
+    "completions",
+    "man",
+    "check",
+    "confirm",
+    "pause",
+    "resume",
+    "restart",
+    "hold",
+];
 
 fn regtrust(arguments: &[&str]) -> Outcome {
     Outcome::of(Command::new(REGTRUST).env_clear().stdin(Stdio::null()).args(arguments))
@@ -179,7 +195,10 @@ fn the_names_in_json_are_a_contract() {
         keys(&plan["changes"][0]),
         ["path", "target", "action", "mode", "before_sha256", "after_sha256", "diff"]
     );
-    assert_eq!(keys(&plan["effects"][0]), ["do", "command", "reasons", "cost", "withheld"]);
+    assert_eq!(
+        keys(&plan["effects"][0]),
+        ["do", "command", "reasons", "items", "cost", "withheld"]
+    );
     assert_eq!(keys(&plan["conflicts"][0]), ["target", "path", "items", "message", "cure"]);
     assert_eq!(keys(&plan["conflicts"][0]["items"][0]), ["host", "on"]);
     assert_eq!(keys(&plan["notes"][0]), ["items", "message"]);
@@ -333,4 +352,13 @@ fn lint_takes_files_that_are_not_yet_on_a_node() {
     regtrust(&["lint", &path("bad.toml")]).exits(78).says("bad.toml:2:8: host");
     regtrust(&["lint", &path("")]).exits(78).says("1 registries declared; not all of it is right");
     regtrust(&["lint", &path("nowhere.toml")]).exits(78).says("is not there");
+}
+
+#[test]
+fn lint_reads_what_the_daemon_would_read() {
+    let node = Node::new();
+    node.file("etc/regtrust/jobs.toml", "unlabeled = 1\n");
+    node.run(["lint"]).exits(78).says("/etc/regtrust/jobs.toml:1:1");
+    node.file("etc/regtrust/jobs.toml", "").file("etc/regtrust/regtrustd.toml", "[restart]\nx = 1");
+    node.run(["lint"]).exits(78).says("/etc/regtrust/regtrustd.toml:2:1");
 }

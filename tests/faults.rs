@@ -6,13 +6,19 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
 
 use std::path::Path;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
-use sample::Chance;
+use chance::{Chance, seed};
 use sweep::{SAMPLE, SOAK, Tally};
 
+#[path = "common/calls.rs"]
+mod calls;
 #[path = "faults/careless.rs"]
 mod careless;
+#[path = "common/chance.rs"]
+mod chance;
+#[path = "faults/durable.rs"]
+mod durable;
 #[path = "faults/fault.rs"]
 mod fault;
 #[path = "faults/node.rs"]
@@ -34,12 +40,6 @@ mod workers;
 
 /// Fewer would not be what the sample promises.
 const AT_LEAST: usize = 2000;
-
-fn seed() -> u64 {
-    let given = std::env::var("REGTRUST_SEED").ok().and_then(|seed| seed.parse().ok());
-    let clock = || SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() % 100_000;
-    given.unwrap_or_else(clock)
-}
 
 #[test]
 fn every_fault_leaves_all_or_nothing() {
@@ -90,6 +90,22 @@ fn what_cannot_be_read_is_not_taken_for_absent() {
         let tally = sweep::sweep_reading(&scenario);
         assert!(tally.failures.is_empty(), "{}", tally.failures.join("\n"));
         assert!(tally.injected > 50 && tally.between > 0, "{tally:?}");
+    }
+}
+
+/// Recovery took it for a change that cannot be finished, and undid what may have been acknowledged.
+#[test]
+fn what_is_in_place_is_not_undone_because_it_cannot_be_tidied_up() {
+    if !strace::is_available() {
+        return;
+    }
+    let directory = workers::scratch();
+    let root = directory.path().join("node");
+    for scenario in [scenario::first_apply(&root), scenario::withdrawal(&root)] {
+        let seen = durable::sweep(&scenario);
+        strace::say(&format!("{}: {} nodes, {} faults", scenario.name, seen.nodes, seen.injected));
+        assert!(seen.failures.is_empty(), "{}", seen.failures.join("\n"));
+        assert!(seen.nodes > 2 && seen.injected > 30, "{seen:?}");
     }
 }
 

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
+#[path = "common/calls.rs"]
+mod calls;
 #[path = "faults/node.rs"]
 mod node;
 #[path = "faults/strace.rs"]

@@ -6,7 +6,6 @@
 #![expect(clippy::disallowed_methods, reason = "makes the trees, and plays their administrator")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends at the first surprise")]
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
@@ -15,7 +14,6 @@ use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use regtrust::generation::{self, Pin};
 use regtrust::ledger::Loads;
-use regtrust::node::detect::Overrides;
 use regtrust::node::root::NodeRoot;
 use regtrust::reconcile::{self, Options, PinChange, Survey};
 
@@ -120,13 +118,9 @@ impl World {
             Loads::ContainerdRoots,
         ];
         Options {
-            live: self.real.live,
-            overrides: Overrides::default(),
-            declarations: Vec::new(),
-            adopt: BTreeSet::new(),
             acknowledged: all.into_iter().filter(|_| acknowledged).collect(),
             pin,
-            now: Timestamp::now(),
+            ..Options::new(self.real.live, Timestamp::now())
         }
     }
 

@@ -11,6 +11,7 @@
 //! make bench                              everything: about ten minutes
 //! cargo bench --bench apply -- --quick    without 10,000 registries, and fewer repetitions
 //! cargo bench --bench apply -- --in DIR   on another file system
+//! cargo bench --bench apply -- --only 10000   one number of registries
 //! ```
 #![expect(
     clippy::cast_precision_loss,
@@ -58,7 +59,10 @@ fn main() -> ExitCode {
     let directory = directory(&arguments);
     println!("{}", machine::line(&directory));
     let mut report = Report::default();
-    for case in cases(quick) {
+    let only: Option<usize> = after(&arguments, "--only").and_then(|number| number.parse().ok());
+    let is_asked_for = |case: &Case| only.is_none_or(|only| case.registries == only);
+    // Asked for by its number, no case is too long.
+    for case in cases(quick && only.is_none()).into_iter().filter(is_asked_for) {
         let figures = Figures::measure(&case, &directory);
         report.add(&case, figures);
     }
@@ -66,8 +70,12 @@ fn main() -> ExitCode {
 }
 
 fn directory(arguments: &[String]) -> PathBuf {
-    let named = arguments.iter().skip_while(|argument| *argument != "--in").nth(1);
+    let named = after(arguments, "--in");
     named.map_or_else(|| Path::new(env!("CARGO_TARGET_TMPDIR")).to_owned(), PathBuf::from)
+}
+
+fn after<'a>(arguments: &'a [String], flag: &str) -> Option<&'a String> {
+    arguments.iter().skip_while(|argument| *argument != flag).nth(1)
 }
 
 fn cases(quick: bool) -> Vec<Case> {

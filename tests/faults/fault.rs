@@ -6,7 +6,8 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 
-use crate::strace::{self, Call};
+use crate::calls::Call;
+use crate::strace;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {

@@ -103,12 +103,12 @@ fn said(wrong: &[String], when: &str) -> Result<(), String> {
 }
 
 /// `counts`: as many generations as there are must be the same too.
-fn differences(found: Tree, expected: &Tree, counts: bool) -> Vec<String> {
+pub(crate) fn differences(found: Tree, expected: &Tree, counts: bool) -> Vec<String> {
     difference(&comparable(found, counts), &comparable(expected.clone(), counts))
 }
 
-/// Without the times at which generations came into force; and, where a smaller change was one of
-/// them, without their numbers.
+/// Without the times at which something changed or came into force; and, where a smaller change was
+/// one of several generations, without their numbers.
 fn comparable(mut tree: Tree, counts: bool) -> Tree {
     tree.retain(|path, _| {
         counts || !path.starts_with(GENERATIONS) || path == Path::new(GENERATIONS)
@@ -128,7 +128,7 @@ fn mask(json: &mut Value, counts: bool) {
     let Value::Object(members) = json else { return };
     for (name, value) in members {
         match (name.as_str(), counts) {
-            ("at", _) | ("generation", false) => *value = Value::Null,
+            ("at" | "store_changed", _) | ("generation", false) => *value = Value::Null,
             // Of each key, the number of the last generation that needs it.
             ("keys", false) => value.as_object_mut().unwrap().values_mut().for_each(|last| {
                 *last = Value::Null;

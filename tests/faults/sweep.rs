@@ -3,12 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::calls::Call;
+use crate::chance::Chance;
 use crate::fault::{ALL, BASIC, COMMON, End, Fault, Kind, meet};
 use crate::node;
 use crate::oracle::{Aimed, Stood, judge};
-use crate::sample::Chance;
+use crate::sample::some_of;
 use crate::scenario::Scenario;
-use crate::strace::{self, Call};
+use crate::strace;
 use crate::tree::{self, Tree};
 use crate::workers;
 
@@ -126,7 +128,7 @@ fn run(scenario: &Scenario, trials: &[Trial]) -> Tally {
     tally
 }
 
-fn trace(start: &Tree) -> Vec<Call> {
+pub(crate) fn trace(start: &Tree) -> Vec<Call> {
     let scratch = workers::scratch();
     let root = scratch.path().join("node");
     tree::write(start, &root);
@@ -149,7 +151,7 @@ fn singles(scenario: &Scenario, calls: &[Call], extent: Extent, chance: &mut Cha
         (looks && !call.arguments.contains("F_GETFD")) || call.is_speech()
     };
     let looking = faults(calls.iter().filter(looking), extent.kinds);
-    let looking = chance.some_of(looking, extent.looking);
+    let looking = some_of(chance, looking, extent.looking);
     let changing = changing.into_iter().map(|fault| single(fault, Aimed::AtChanging));
     changing.chain(looking.into_iter().map(|fault| single(fault, Aimed::AtLooking))).collect()
 }
@@ -177,12 +179,12 @@ fn in_recovery(
         is_cut.then(|| (kill.clone(), Arc::new(tree::read(&root))))
     });
     let interrupted =
-        chance.some_of(interrupted.into_iter().flatten().collect(), extent.interrupted);
+        some_of(chance, interrupted.into_iter().flatten().collect(), extent.interrupted);
     let traces = workers::each(&interrupted, |_, (_, start)| trace(start));
     let mut trials = Vec::new();
     for ((kill, start), calls) in interrupted.into_iter().zip(traces) {
         let second = faults(calls.iter().filter(|call| call.is_mutating()), extent.second_kinds);
-        trials.extend(chance.some_of(second, extent.second).into_iter().map(|fault| Trial {
+        trials.extend(some_of(chance, second, extent.second).into_iter().map(|fault| Trial {
             start: Arc::clone(&start),
             faults: vec![fault],
             aimed: Aimed::AtChanging,
@@ -202,7 +204,7 @@ fn in_undoing(
     let start = Arc::new(scenario.before.clone());
     let changing = calls.iter().filter(|call| call.is_mutating());
     let first = faults(changing, &[Kind::Error("EIO"), Kind::Error("ENOSPC")]);
-    let first = chance.some_of(first, extent.failing);
+    let first = some_of(chance, first, extent.failing);
     let seconds = workers::each(&first, |directory, fault| {
         let root = directory.join("node");
         tree::write(&scenario.before, &root);
@@ -218,7 +220,7 @@ fn in_undoing(
     });
     let mut trials = Vec::new();
     for (first, seconds) in first.iter().zip(seconds) {
-        trials.extend(chance.some_of(seconds, extent.second).into_iter().map(|second| Trial {
+        trials.extend(some_of(chance, seconds, extent.second).into_iter().map(|second| Trial {
             start: Arc::clone(&start),
             faults: vec![first.clone(), second],
             aimed: Aimed::AtChanging,

@@ -31,6 +31,11 @@ impl Case {
         Self { suites, ..self }
     }
 
+    /// Whether it takes a node that another case had, and leaves it to the next one.
+    pub(crate) fn shares_its_node(&self) -> bool {
+        matches!(self.body, Body::Clean(_) | Body::Kubernetes(_))
+    }
+
     pub(crate) fn run(&self, suite: Suite) {
         match self.body {
             Body::Clean(body) => pool::on_a_clean_node(suite, Outfit::Packaged, body),

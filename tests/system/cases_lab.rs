@@ -69,13 +69,17 @@ fn a_node_is_gone_when_it_is_powered_off() {
     assert_eq!(mounts_of_the_lab(), 0);
 }
 
+/// This program once more. A shell starts what it puts in the background with SIGINT ignored, and
+/// that is inherited: the tests would then wait for ever for an end that Ctrl-C brings.
+pub(crate) fn myself(argument: &str) -> Command {
+    let mut command = Command::new("env");
+    command.arg("--default-signal=INT,TERM").arg(std::env::current_exe().unwrap()).arg(argument);
+    command
+}
+
 fn a_node_is_gone_whatever_kills_its_test() {
     for signal in [Signal::SIGKILL, Signal::SIGINT, Signal::SIGTERM] {
-        let mut test = Command::new(std::env::current_exe().unwrap())
-            .arg(HOLD)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut test = myself(HOLD).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(test.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         let (keeper, init) = line.trim().split_once(' ').unwrap();

@@ -23,7 +23,7 @@ fn check_examined(text: &str, version: Option<Version>) {
     let containerd = Containerd { version, running: Running::Unknown, cri, imports: Vec::new() };
     let mut files = Files::default();
     let content = Content::plain(text);
-    files.found.insert(config_file(), Found::File { content, mode: 0o644, immutable: false });
+    files.insert(&config_file(), Found::File { content, mode: 0o644, immutable: false });
     let state = examine(&containerd, &files, None);
     // A directory that it names is one that can be opened beneath the root.
     assert!(!state.directory().as_str().is_empty());

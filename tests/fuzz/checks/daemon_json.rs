@@ -1,7 +1,7 @@
 //! daemon.json: what is put in and taken out again leaves the very bytes that were there.
 
 use regtrust::ledger::DaemonOwned;
-use regtrust::target::docker_daemon::{Ending, Goal, Goals, Key, Merged, merge};
+use regtrust::target::docker_daemon::{Ending, Goal, Goals, Key, Merged, live_restore, merge};
 use serde_json::{Map, Value};
 
 use super::assert_printable;
@@ -23,12 +23,18 @@ fn goals(insecure: &[&str], mirrors: &[&str]) -> Goals {
         elements: elements.iter().map(|&element| element.to_owned()).collect(),
         ending: Ending::KeepEmpty,
     };
-    Goals { insecure: goal(insecure), mirrors: goal(mirrors) }
+    let live_restore =
+        if mirrors.is_empty() { live_restore::Goal::Gone } else { live_restore::Goal::On };
+    Goals { insecure: goal(insecure), mirrors: goal(mirrors), live_restore }
 }
 
 fn nothing(ending: Ending) -> Goals {
     let goal = Goal { elements: Vec::new(), ending };
-    Goals { insecure: goal.clone(), mirrors: goal }
+    let live_restore = match ending {
+        Ending::KeepEmpty => live_restore::Goal::Off,
+        Ending::Restore => live_restore::Goal::Gone,
+    };
+    Goals { insecure: goal.clone(), mirrors: goal, live_restore }
 }
 
 fn again(
@@ -59,13 +65,14 @@ fn check_undone(before: &str, merged: &Merged) {
     assert_eq!(restored, Ok(clean), "in two steps");
 }
 
-/// Everything but our two keys. Nothing but white space is a file with nothing in it.
+/// Everything but our three keys. Nothing but white space is a file with nothing in it.
 fn others(text: &str) -> Option<Map<String, Value>> {
     let body = text.trim_start_matches('\u{feff}');
     let mut object: Map<String, Value> = match body.trim() {
         "" => Map::new(),
         body => serde_json::from_str(body).ok()?,
     };
-    object.retain(|name, _| Key::ALL.iter().all(|key| key.name() != name));
+    object
+        .retain(|name, _| name != "live-restore" && Key::ALL.iter().all(|key| key.name() != name));
     Some(object)
 }

@@ -19,9 +19,9 @@ pub fn check(data: &[u8]) {
         let mut files = Files::default();
         let content = Content::plain(data);
         let found = Found::File { content, mode: 0o644, immutable: false };
-        files.found.insert(directory.clone(), Found::Directory);
-        files.found.insert(directory.join("hosts.toml"), found);
-        files.listings.insert(directory.clone(), BTreeSet::from(["hosts.toml".to_owned()]));
+        files.insert(&directory, Found::Directory);
+        files.insert(&directory.join("hosts.toml"), found);
+        files.list(&directory, ["hosts.toml"]);
         for entry in &entries {
             check_with(entry, version, &files);
         }
@@ -40,12 +40,12 @@ fn check_with(entry: &Entry, version: Option<Version>, files: &Files) {
     for note in &wants.notes {
         assert_printable(&note.message);
     }
-    let overwrites = wants.files.iter().any(|file| files.found.contains_key(&file.path));
+    let overwrites = wants.files.iter().any(|file| files.get(&file.path).is_some());
     assert!(!overwrites || !wants.conflicts.is_empty(), "what is theirs is never overwritten");
 }
 
 fn entries(host: &RegistryHost) -> [Entry; 3] {
-    let origin = Origin { owner: "local".to_owned(), file: "/x.toml".to_owned(), line: 1 };
+    let origin = Origin { owner: "local".into(), file: "/x.toml".into(), line: 1 };
     let plain = Entry {
         host: host.clone(),
         trust: Trust::System,

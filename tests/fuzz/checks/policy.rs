@@ -32,7 +32,7 @@ pub fn check(data: &[u8]) {
 }
 
 fn entry(host: &str, trust: Trust) -> Option<Entry> {
-    let origin = Origin { owner: "local".to_owned(), file: "/x.toml".to_owned(), line: 1 };
+    let origin = Origin { owner: "local".into(), file: "/x.toml".into(), line: 1 };
     Some(Entry {
         host: host.parse().ok()?,
         trust,

@@ -1,9 +1,12 @@
 //! A client of containerd's CRI, speaking to it as kubelet does.
 //!
-//! `ctr` would not do: it ignores `config_path`. The messages are the few fields of
-//! `runtime.v1.ImageService` that a pull needs, under the numbers that CRI's definition gives them.
+//! `ctr` would not do: it ignores `config_path`. The messages are the few fields of `runtime.v1` that
+//! are needed here, under the numbers that CRI's definition gives them.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use http::uri::PathAndQuery;
 use hyper_util::rt::TokioIo;
@@ -51,6 +54,18 @@ struct RemoveImageRequest {
 #[derive(Clone, PartialEq, prost::Message)]
 struct Nothing {}
 
+#[derive(Clone, PartialEq, prost::Message)]
+struct StatusRequest {
+    #[prost(bool, tag = "1")]
+    verbose: bool,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct StatusResponse {
+    #[prost(map = "string, string", tag = "2")]
+    info: HashMap<String, String>,
+}
+
 /// Pulls as kubelet does; an error is containerd's own words.
 pub(crate) fn pull(node: &Node, reference: &str) -> Result<String, String> {
     pull_as(node, reference, None)
@@ -67,27 +82,58 @@ pub(crate) fn pull_as(
         password: password.to_owned(),
     });
     let request = PullImageRequest { image: Some(spec(reference)), auth };
-    call::<_, PullImageResponse>(node, "PullImage", request).map(|response| response.image_ref)
+    call::<_, PullImageResponse>(node, "ImageService/PullImage", &request)
+        .map(|response| response.image_ref)
 }
 
 /// Forgets an image, so that the next pull is one. It is no error when it is not there.
 pub(crate) fn remove(node: &Node, reference: &str) {
     let request = RemoveImageRequest { image: Some(spec(reference)) };
-    call::<_, Nothing>(node, "RemoveImage", request).expect("containerd removes an image");
+    call::<_, Nothing>(node, "ImageService/RemoveImage", &request)
+        .expect("containerd removes an image");
+}
+
+/// The settings with which the running containerd serves CRI, defaults and all.
+pub(crate) fn settings(node: &Node) -> serde_json::Value {
+    let request = StatusRequest { verbose: true };
+    let status: StatusResponse =
+        call(node, "RuntimeService/Status", &request).expect("containerd tells its status");
+    let config = status.info.get("config").expect("a verbose status has the settings");
+    serde_json::from_str(config).expect("containerd's settings are JSON")
 }
 
 fn spec(reference: &str) -> ImageSpec {
     ImageSpec { image: reference.to_owned() }
 }
 
-fn call<Q, A>(node: &Node, method: &str, request: Q) -> Result<A, String>
+/// containerd is ready for systemd before its CRI has read what it knew. Until then CRI says so to
+/// every call, and kubelet asks again.
+const NOT_YET: &str = "server is not initialized yet";
+
+pub(super) fn call<Q, A>(node: &Node, method: &str, request: &Q) -> Result<A, String>
+where
+    Q: prost::Message + Clone + 'static,
+    A: prost::Message + Default + 'static,
+{
+    let since = Instant::now();
+    loop {
+        match call_once(node, method, request.clone()) {
+            Err(words) if words.contains(NOT_YET) && since.elapsed() < LIMIT => {
+                thread::sleep(Duration::from_millis(20));
+            }
+            answer => return answer,
+        }
+    }
+}
+
+fn call_once<Q, A>(node: &Node, method: &str, request: Q) -> Result<A, String>
 where
     Q: prost::Message + 'static,
     A: prost::Message + Default + 'static,
 {
     // The socket as this machine sees it: the client is not on the node, and need not be.
     let socket = format!("/proc/{}/root/run/containerd/containerd.sock", node.init());
-    let method = format!("/runtime.v1.ImageService/{method}");
+    let method = format!("/runtime.v1.{method}");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async {
         let mut client = tonic::client::Grpc::new(connect(PathBuf::from(socket)).await?);

@@ -26,7 +26,11 @@
 //! | write, read, remove a file | [`Node::write`], [`Node::read`], [`Node::remove`] |
 //! | have a registry | [`Setup`], which [`registry::Registry`] comes from |
 //! | have certificates | [`Authority`], [`self_signed_server`] |
-//! | pull | [`Puller`]; with a pull secret [`cri::pull_as`] |
+//! | hold a pull open | [`held::Held`] |
+//! | start a pod | [`pods::Pod`] |
+//! | say that a job runs | [`lease::Lease`] |
+//! | have a fleet's lock | [`fleet_lock::FleetLock`] |
+//! | pull | [`Puller`]; with a pull secret [`cri::pull_as`]; many times, [`engine::pull`] |
 //! | run regtrust | [`Node::declare`], [`Node::withdraw`], [`Node::plan`], [`Node::apply`] |
 //! | do what a plan names | [`Node::perform`] |
 //! | see that nothing was disturbed | [`Witness`] |
@@ -38,24 +42,36 @@
 pub(crate) mod archive;
 pub(crate) mod certificates;
 pub(crate) mod cri;
+pub(crate) mod daemon;
 pub(crate) mod declaration;
+pub(crate) mod engine;
+pub(crate) mod etc;
+pub(crate) mod fleet_lock;
+pub(crate) mod held;
 pub(crate) mod image;
 pub(crate) mod keeper;
+pub(crate) mod kubelet;
+pub(crate) mod lease;
+mod listener;
 pub(crate) mod machine;
+pub(crate) mod manifest;
 pub(crate) mod node;
 pub(crate) mod picture;
+pub(crate) mod pods;
 pub(crate) mod pool;
 pub(crate) mod product;
 pub(crate) mod pull;
+pub(crate) mod python;
 pub(crate) mod registry;
 pub(crate) mod report;
+mod runtime_v1;
 pub(crate) mod wait;
 pub(crate) mod witness;
 
 pub(crate) use certificates::{Authority, self_signed_server};
 pub(crate) use declaration::Declaration;
 pub(crate) use image::Suite;
-pub(crate) use node::{Node, Outfit};
-pub(crate) use pull::Puller;
+pub(crate) use node::{Host, Node, Outfit};
+pub(crate) use pull::{PLAIN, Puller, UNKNOWN};
 pub(crate) use registry::Setup;
 pub(crate) use witness::Witness;

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use super::archive;
 use super::image::{self, Suite};
@@ -35,7 +35,22 @@ impl Host {
     fn number(n: u32) -> Self {
         Self { name: format!("r{n}.lab"), address: format!("10.99.0.{n}") }
     }
+
+    /// Where Docker Hub's images are served. Nothing listens there unless a case has a registry do
+    /// so.
+    pub(crate) fn docker_hub() -> Self {
+        Self { name: "registry-1.docker.io".to_owned(), address: "10.99.1.2".to_owned() }
+    }
+
+    /// Its name where only letters, digits and dashes are allowed.
+    pub(crate) fn slug(&self) -> String {
+        let slug = self.name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+        slug.trim_matches('-').to_owned()
+    }
 }
+
+/// A name that people would give a registry, for what is shown to people.
+const HARBOR: (&str, &str) = ("harbor.lab", "10.99.1.1");
 
 /// How a node is before anything happens to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +70,27 @@ pub(crate) struct Node {
     /// Another one after a reboot.
     init: AtomicU32,
     hosts: AtomicU32,
+    /// The last, because it is free only when the keeper has ended.
+    _place: Place,
+}
+
+/// A place for a node on this machine.
+#[derive(Debug)]
+struct Place;
+
+static PLACES_TAKEN: AtomicUsize = AtomicUsize::new(0);
+
+impl Place {
+    fn taken() -> Self {
+        PLACES_TAKEN.fetch_add(1, Ordering::Relaxed);
+        Self
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        PLACES_TAKEN.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// What a command said and how it ended.
@@ -73,9 +109,15 @@ impl Output {
 }
 
 impl Node {
+    /// How many of this process there are, booting ones included.
+    pub(crate) fn count() -> usize {
+        PLACES_TAKEN.load(Ordering::Relaxed)
+    }
+
     /// Boots a node and waits until docker and containerd are active on it.
     pub(crate) fn boot(suite: Suite, outfit: Outfit) -> Self {
         static BOOTED: AtomicU32 = AtomicU32::new(0);
+        let place = Place::taken();
         let number = BOOTED.fetch_add(1, Ordering::Relaxed);
         let image = image::of(suite);
         let keeper = Keeper::start(&Spec {
@@ -88,8 +130,8 @@ impl Node {
                 PathBuf::from(env!("CARGO_BIN_EXE_regtrust")),
             )],
         });
-        let node =
-            Self { suite, outfit, keeper, init: AtomicU32::new(0), hosts: AtomicU32::new(1) };
+        let (init, hosts) = (AtomicU32::new(0), AtomicU32::new(1));
+        let node = Self { suite, outfit, keeper, init, hosts, _place: place };
         node.await_runtimes();
         node
     }
@@ -111,6 +153,11 @@ impl Node {
         Host::number(number)
     }
 
+    /// `harbor.lab`, which there is only one of.
+    pub(crate) fn harbor() -> Host {
+        Host { name: HARBOR.0.to_owned(), address: HARBOR.1.to_owned() }
+    }
+
     /// How many names [`Node::host`] can still give.
     pub(crate) fn hosts_left(&self) -> u32 {
         HOSTS.saturating_sub(self.hosts.load(Ordering::Relaxed))
@@ -130,10 +177,12 @@ impl Node {
     ) -> Output {
         let arguments: Vec<String> =
             arguments.into_iter().map(|argument| argument.as_ref().to_owned()).collect();
+        let began = Instant::now();
         let output = self.execute(&arguments, stdin, limit);
-        // What `timeout` says when it had to end the program.
+        // What `timeout` says when it had to end the program. Others say it as well, and much earlier:
+        // `docker exec` when dockerd killed the container.
         assert!(
-            output.code != 124 && output.code != 137,
+            ![124, 137].contains(&output.code) || began.elapsed() < limit,
             "`{}` did not end within {limit:?}\n{}{}",
             arguments.join(" "),
             output.stdout,
@@ -209,7 +258,7 @@ impl Node {
     /// The end of every unit's journal that a failed case could be about.
     pub(crate) fn last_words(&self) -> String {
         let mut words = String::new();
-        for unit in ["docker", "containerd", "lab-*"] {
+        for unit in ["docker", "containerd", "regtrustd", "lab-*"] {
             let lines = ["journalctl", "--boot", "--no-pager", "--lines=15", "--unit"];
             let output = self.run(lines.into_iter().chain([unit]));
             _ = writeln!(words, "--- journal of {unit} on {}\n{}", self.suite, output.stdout);
@@ -224,6 +273,7 @@ impl Node {
 
     /// Reboots the node and waits for its runtimes. Files stay, registries and `/run` do not.
     pub(crate) fn reboot(&self) {
+        self.let_a_change_age();
         self.sh("systemctl reboot");
         self.keeper.await_boot();
         self.await_runtimes();
@@ -265,8 +315,8 @@ impl Outfit {
 }
 
 fn hosts_file() -> String {
-    let mut text = "127.0.0.1 localhost\n".to_owned();
-    for host in (1..=HOSTS).map(Host::number) {
+    let mut text = format!("127.0.0.1 localhost\n{} {}\n", HARBOR.1, HARBOR.0);
+    for host in (1..=HOSTS).map(Host::number).chain([Host::docker_hub()]) {
         _ = writeln!(text, "{} {}", host.address, host.name);
     }
     text

@@ -54,13 +54,31 @@ impl Node {
 
     /// Starts a docker container that runs until somebody stops it, from no registry at all.
     pub(crate) fn start_container(&self, name: &str) {
-        let archive = tar(&[Member::file("/bin/busybox", 0o755, &busybox(self.suite))]);
-        let import = ["docker", "import", "-", "lab-box:1"];
-        self.run_with(import, &archive, LIMIT).verdict().expect("an image is imported");
+        self.import_box();
         self.sh(&format!(
             "docker run --detach --name {name} --network none lab-box:1 /bin/busybox sleep 1000000"
         ));
     }
+
+    /// `lab-box:1`, in docker.
+    pub(crate) fn import_box(&self) {
+        let import = ["docker", "import", "-", "lab-box:1"];
+        let archive = box_archive(self.suite);
+        self.run_with(import, &archive, LIMIT).verdict().expect("an image is imported");
+    }
+}
+
+/// The file system of the smallest image.
+pub(crate) fn box_archive(suite: Suite) -> Vec<u8> {
+    tar(&[Member::file("/bin/busybox", 0o755, &busybox(suite))])
+}
+
+/// Another one, of which no layer is one of a registry's images: containerd pulls no layer twice.
+pub(super) fn pause_archive(suite: Suite) -> Vec<u8> {
+    tar(&[
+        Member::file("/bin/busybox", 0o755, &busybox(suite)),
+        Member::file("/etc/pause", 0o644, b""),
+    ])
 }
 
 /// The files of a repository in the registry's storage.

@@ -8,6 +8,7 @@
 use std::sync::Mutex;
 
 use super::image::Suite;
+use super::machine;
 use super::node::{Node, Outfit};
 use super::witness::Witness;
 
@@ -39,6 +40,7 @@ static IDLE: Mutex<Vec<Idle>> = Mutex::new(Vec::new());
 /// Runs `case` on a node on which nothing has happened yet.
 pub(crate) fn on_a_clean_node(suite: Suite, outfit: Outfit, case: impl FnOnce(&Node)) {
     let Idle { node, clean } = take(suite, outfit).unwrap_or_else(|| {
+        make_room(Some(suite));
         let node = Node::boot(suite, outfit);
         let clean = trace(&node);
         Idle { node, clean }
@@ -51,8 +53,23 @@ pub(crate) fn on_a_clean_node(suite: Suite, outfit: Outfit, case: impl FnOnce(&N
 
 /// Runs `case` on a node that was booted for it: what restarts daemons needs no clean-up.
 pub(crate) fn on_a_fresh_node(suite: Suite, case: impl FnOnce(&Node)) {
+    make_room(None);
     let node = Node::boot(suite, Outfit::Packaged);
     super::report::with_last_words(&node, || case(&node));
+}
+
+/// Powers idle nodes off: all of another suite than `current`, for cases that share nodes come by suite;
+/// and of the others as many as it takes for the machine to have room for one more, see [`machine::room`].
+fn make_room(current: Option<Suite>) {
+    let mut idle = IDLE.lock().expect("no case runs under the lock");
+    let (mut kept, mut served): (Vec<Idle>, Vec<Idle>) =
+        idle.drain(..).partition(|idle| current.is_none_or(|suite| idle.node.suite == suite));
+    let too_many = (Node::count() + 1).saturating_sub(served.len() + machine::room());
+    served.extend(kept.drain(..too_many.min(kept.len())));
+    *idle = kept;
+    drop(idle);
+    // Only now, because it takes its time until a node is gone.
+    drop(served);
 }
 
 /// Powers the idle nodes off.

@@ -1,7 +1,10 @@
 //! regtrust on a node: declarations, plans, and the effects that a plan names.
 
+use std::time::SystemTime;
+
 use serde::Deserialize;
 
+use super::engine;
 use super::node::Node;
 use super::wait::eventually;
 
@@ -37,6 +40,18 @@ impl Survey {
     /// The effects by name, in the order in which they are due.
     pub(crate) fn due(&self) -> Vec<&str> {
         self.effects.iter().map(|due| due.what.as_str()).collect()
+    }
+
+    /// One effect alone, to perform it and leave the others out.
+    #[track_caller]
+    pub(crate) fn effect(&self, what: &str) -> &[Due] {
+        let effect = self.effects.iter().find(|due| due.what == what);
+        std::slice::from_ref(effect.unwrap_or_else(|| panic!("no {what} is due: {}", self.text)))
+    }
+
+    /// Whether one of its conflicts has these words.
+    pub(crate) fn is_blocked_by(&self, words: &str) -> bool {
+        self.conflicts.iter().any(|conflict| conflict["message"].to_string().contains(words))
     }
 
     /// Whether one of its notes for the operator has these words.
@@ -99,28 +114,39 @@ impl Node {
     }
 
     /// The command only sends a signal. dockerd says in an event that it took the new values.
-    fn reload_docker(&self, command: &str) {
-        let before = self.docker_reloads();
-        self.sh(command);
-        eventually("dockerd has reloaded", || (self.docker_reloads() > before).then_some(()));
+    pub(crate) fn reload_docker(&self, command: &str) {
+        self.await_reload(command);
         self.regtrust(&["apply", "--acknowledge", "docker-reload"]);
     }
 
-    /// The kernel tells the start of a process to the second and up to a second early, so the plan
-    /// only knows that a daemon has read a change when it started two seconds later. And systemd
-    /// starts docker three times a minute and then no more; a case may well need a fourth.
+    /// A reload by somebody who does not tell regtrust.
+    pub(crate) fn reload_by_hand(&self) {
+        self.await_reload("systemctl reload docker");
+    }
+
+    fn await_reload(&self, command: &str) {
+        let since = SystemTime::UNIX_EPOCH.elapsed().expect("a clock");
+        self.sh(command);
+        engine::await_reload(self, since);
+    }
+
+    /// Restarts by somebody who does not ask regtrust.
+    pub(crate) fn restart_by_hand(&self, units: &str) {
+        self.restart(&format!("systemctl restart {units}"));
+    }
+
+    /// systemd starts docker three times a minute and then no more; a case may well need a fourth.
     fn restart(&self, command: &str) {
-        let second = || self.sh("date +%s").trim().parse::<u64>().expect("seconds");
-        let now = second();
-        eventually("two seconds later", || (second() >= now + 2).then_some(()));
+        self.let_a_change_age();
         self.sh("systemctl reset-failed docker.service docker.socket containerd.service");
         self.sh(command);
     }
 
-    /// Reloads that the running dockerd has taken.
-    pub(crate) fn docker_reloads(&self) -> usize {
-        let script = "docker events --since 1 --until \"$(date +%s)\" --filter type=daemon \
-            --filter event=reload --format '{{.Action}}'";
-        self.sh(script).lines().count()
+    /// The kernel tells the start of a process to the second and up to a second early, so the plan
+    /// only knows that a daemon has read a change when it started two seconds later.
+    pub(crate) fn let_a_change_age(&self) {
+        let second = || self.sh("date +%s").trim().parse::<u64>().expect("seconds");
+        let now = second();
+        eventually("two seconds later", || (second() >= now + 2).then_some(()));
     }
 }

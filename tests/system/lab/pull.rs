@@ -3,6 +3,12 @@
 use super::cri;
 use super::node::{LIMIT, Node};
 
+/// What every runtime says of a registry whose CA it does not know.
+pub(crate) const UNKNOWN: &str = "x509: certificate signed by unknown authority";
+
+/// What every runtime says of a registry that speaks plain HTTP where it expects TLS.
+pub(crate) const PLAIN: &str = "server gave HTTP response to HTTPS client";
+
 /// Who pulls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Puller {
@@ -35,6 +41,21 @@ impl Puller {
             }
             Self::BuildKit => build(node, reference),
         }
+    }
+
+    /// A pull that has to work.
+    #[track_caller]
+    pub(crate) fn works(self, node: &Node, reference: &str) {
+        let verdict = self.pull(node, reference);
+        verdict.unwrap_or_else(|words| panic!("{self:?} of {reference}: {words}"));
+    }
+
+    /// A pull that has to fail, for the reason that the runtime gives in these words.
+    #[track_caller]
+    pub(crate) fn fails(self, node: &Node, reference: &str, because: &str) {
+        let verdict = self.pull(node, reference);
+        let words = verdict.expect_err("this pull must fail");
+        assert!(words.contains(because), "{self:?} of {reference}: {words}");
     }
 }
 

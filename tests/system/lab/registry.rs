@@ -61,7 +61,7 @@ impl Setup {
     pub(crate) fn start(self, node: &Node) -> Registry<'_> {
         let host = self.host.clone().unwrap_or_else(|| node.host());
         let port = self.port.unwrap_or(if self.tls.is_some() { 443 } else { 5080 });
-        let registry = Registry { node, unit: format!("lab-{}-{port}", host.name), host, port };
+        let registry = Registry { node, unit: format!("lab-{}-{port}", host.slug()), host, port };
         registry.start(&self);
         registry
     }
@@ -94,7 +94,7 @@ impl Registry<'_> {
 
     /// The same reference with another image behind it.
     pub(crate) fn image_anew(&self, repository: &str, salt: &str) -> String {
-        let repository = format!("{}/{repository}", self.host.name.replace('.', "-"));
+        let repository = format!("{}/{repository}", self.host.slug());
         self.node.store_image(&repository, salt);
         format!("{}/{repository}:1", self.name())
     }
@@ -152,7 +152,7 @@ fn configuration(setup: &Setup, home: &str, address: &str, port: u16) -> String 
     let storage = if setup.empty { format!("{home}/storage") } else { picture::STORAGE.to_owned() };
     let mut yaml = format!(
         "version: 0.1\nlog: {{ level: warn }}\nstorage: {{ filesystem: {{ rootdirectory: {storage} }} }}\n\
-         http:\n  addr: {address}:{port}\n"
+         http:\n  addr: \"{address}:{port}\"\n"
     );
     if setup.tls.is_some() {
         _ = writeln!(yaml, "  tls:\n    certificate: {home}/tls.crt\n    key: {home}/tls.key");

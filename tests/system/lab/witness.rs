@@ -34,6 +34,14 @@ impl Witness {
     }
 }
 
+impl Witness {
+    /// What systemd calls the state of a unit.
+    pub(crate) fn state(node: &Node, unit: &str) -> String {
+        let show = format!("systemctl show --property=ActiveState --value {unit}");
+        node.sh(&show).trim().to_owned()
+    }
+}
+
 impl Daemon {
     fn of(node: &Node, unit: &str) -> Self {
         let properties =
