@@ -3,9 +3,10 @@
 //! `systemctl reload docker` is `kill -HUP`: it succeeds before dockerd has looked at the file, and
 //! whether or not dockerd takes it. dockerd says that it took it in an event, and only then.
 
+use std::future::Future;
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::bus::{Active, Bus, BusError, JobEnd, MODE, Standing, unit_of};
 use super::systemd::Systemd;
@@ -23,6 +24,14 @@ const JOB: Duration = Duration::from_secs(30);
 
 /// dockerd reloads within milliseconds.
 const EVENT: Duration = Duration::from_secs(10);
+
+/// dockerd 25 to 28 tells of a reload just before it puts it in force (`Reload` in daemon/reload.go), so
+/// what it shows at that moment may be what was: on a busy node it was seen to be, and a registry would
+/// have been taken back that docker had accepted.
+const IN_FORCE: Duration = Duration::from_secs(5);
+
+/// How often it is looked at meanwhile.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// How long a dockerd that died of the reload may take to be started again by systemd.
 const AGAIN: Duration = Duration::from_secs(30);
@@ -78,7 +87,7 @@ async fn acknowledged(
     shows: &DaemonShows,
 ) -> Result<Outcome, BusError> {
     match timeout(EVENT, reloads.next()).await {
-        Ok(true) => Ok(match difference(engine, shows).await {
+        Ok(true) => Ok(match lasting(IN_FORCE, || difference(engine, shows)).await {
             Ok(None) => Outcome::Done,
             Ok(Some(difference)) => {
                 Outcome::failed(format!("docker has reloaded, but {difference}"), true)
@@ -114,7 +123,7 @@ async fn died(
     engine: &Engine,
 ) -> Result<Outcome, BusError> {
     // dockerd closes its connections before systemd learns that it is gone.
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    sleep(Duration::from_secs(1)).await;
     let again = match bus.settled(Runtime::Docker, AGAIN).await? {
         Standing::Active(again) => again,
         other => {
@@ -137,6 +146,21 @@ async fn died(
     Ok(Outcome::failed(message, engine.ping().await.is_ok()))
 }
 
+/// A difference that dockerd does not put right while it may be about to.
+async fn lasting<F>(limit: Duration, look: impl Fn() -> F) -> Result<Option<String>, String>
+where
+    F: Future<Output = Result<Option<String>, String>>,
+{
+    let began = Instant::now();
+    loop {
+        let difference = look().await?;
+        if difference.is_none() || began.elapsed() >= limit {
+            return Ok(difference);
+        }
+        sleep(LOOK).await;
+    }
+}
+
 /// What dockerd shows that it should not, or does not show that it should.
 pub(super) async fn difference(
     engine: &Engine,
@@ -144,4 +168,33 @@ pub(super) async fn difference(
 ) -> Result<Option<String>, String> {
     let info: Info = engine.info().await.map_err(|error| chain(&error))?;
     Ok(shows.difference(&info.shown))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// What comes of it, and after how many looks.
+    async fn looking(limit: Duration, shows_wrong: usize) -> (Option<String>, usize) {
+        let looks = Cell::new(0);
+        let look = || {
+            looks.set(looks.get() + 1);
+            let wrong =
+                (looks.get() <= shows_wrong).then(|| "it does not show `a.corp`".to_owned());
+            std::future::ready(Ok(wrong))
+        };
+        (lasting(limit, look).await.unwrap(), looks.get())
+    }
+
+    /// dockerd 26 has told of the reload and shows what was; a moment later it shows what is.
+    #[tokio::test]
+    async fn what_dockerd_shows_at_once_is_not_its_last_word() {
+        assert_eq!(looking(IN_FORCE, 0).await, (None, 1));
+        assert_eq!(looking(IN_FORCE, 3).await, (None, 4));
+        let (difference, looks) = looking(LOOK * 2, usize::MAX).await;
+        assert_eq!(difference.as_deref(), Some("it does not show `a.corp`"));
+        assert!((2..=3).contains(&looks), "{looks}");
+    }
 }
