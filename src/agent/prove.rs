@@ -29,8 +29,27 @@ pub(super) struct Proofs {
     /// Changed, and to be asked about once they are in force.
     changed: BTreeSet<Item>,
     queue: VecDeque<Item>,
-    running: JoinSet<(Item, Proof)>,
-    asked: Vec<(BTreeSet<Item>, oneshot::Sender<Arc<NodeStatus>>)>,
+    /// Questions are numbered as they begin.
+    next: u64,
+    running: JoinSet<(u64, Proof)>,
+    at_work: BTreeMap<u64, Question>,
+    asked: Vec<Asked>,
+}
+
+#[derive(Debug)]
+struct Question {
+    item: Item,
+    /// What it is about has changed since, so the answer is about something else: a question may take
+    /// ten seconds, and a caller who waits for the proof of what he has changed must not get it.
+    is_void: bool,
+}
+
+/// Somebody who wants to know how it is now, so that only what is asked after him counts.
+#[derive(Debug)]
+struct Asked {
+    from: u64,
+    open: BTreeSet<Item>,
+    reply: oneshot::Sender<Arc<NodeStatus>>,
 }
 
 impl Proofs {
@@ -38,6 +57,12 @@ impl Proofs {
     pub(super) fn note(&mut self, survey: &Survey) {
         let items = &survey.plan.items;
         self.known.retain(|item, _| items.contains_key(item));
+        self.queue.retain(|item| items.contains_key(item));
+        self.asked.iter_mut().for_each(|asked| asked.open.retain(|item| items.contains_key(item)));
+        for question in self.at_work.values_mut() {
+            let item = &question.item;
+            question.is_void |= !items.contains_key(item) || survey.plan.pending.contains(item);
+        }
         self.changed.extend(survey.plan.pending.iter().cloned());
         self.changed.retain(|item| {
             item.on != Believer::System && items.get(item) == Some(&ItemState::Written)
@@ -61,7 +86,7 @@ impl Proofs {
         let items: BTreeSet<Item> =
             items.map(|status| &status.item).filter(meant).cloned().collect();
         self.queue.extend(items.iter().cloned());
-        self.asked.push((items, reply));
+        self.asked.push(Asked { from: self.next, open: items, reply });
     }
 
     /// A runtime has been restarted, and what it has said before is worth less.
@@ -75,33 +100,47 @@ impl Proofs {
         self.queue.extend(trusted.map(|(item, _)| item.clone()).take(AFTER_RESTART));
     }
 
-    pub(super) async fn finished(&mut self) -> Option<(Item, Proof)> {
+    pub(super) async fn finished(&mut self) -> Option<(u64, Proof)> {
         Some(joined(self.running.join_next().await?).await)
     }
 
-    fn keep(&mut self, item: Item, proof: Proof) {
-        for (open, _) in &mut self.asked {
-            open.remove(&item);
+    /// What a question was about, if its answer is still about that.
+    fn ended(&mut self, number: u64) -> Option<Item> {
+        let Question { item, is_void } = self.at_work.remove(&number)?;
+        if !is_void {
+            return Some(item);
+        }
+        let mut waiting = self.asked.iter().filter(|asked| asked.from <= number);
+        if waiting.any(|asked| asked.open.contains(&item)) {
+            self.queue.push_back(item);
+        }
+        None
+    }
+
+    fn keep(&mut self, number: u64, item: Item, proof: Proof) {
+        for asked in self.asked.iter_mut().filter(|asked| asked.from <= number) {
+            asked.open.remove(&item);
         }
         self.known.insert(item, proof);
     }
 
     /// Answers those whose questions are all settled.
     pub(super) fn answer(&mut self, status: &Arc<NodeStatus>) {
-        for (_, reply) in self.asked.extract_if(.., |(open, _)| open.is_empty()) {
+        for asked in self.asked.extract_if(.., |asked| asked.open.is_empty()) {
             // Whoever asked may be gone.
-            _ = reply.send(Arc::clone(status));
+            _ = asked.reply.send(Arc::clone(status));
         }
     }
 }
 
 impl Agent {
-    pub(super) fn proved(&mut self, (item, proof): (Item, Proof)) {
+    pub(super) fn proved(&mut self, (number, proof): (u64, Proof)) {
+        let Some(item) = self.proofs.ended(number) else { return };
         let trust = self.told().registry(&item.host).and_then(|registry| registry.trust);
         let is_asked_twice =
             item.on == Believer::Containerd && trust == Some(Trust::Insecure.word());
         let proof = if is_asked_twice { proof.with_http_next(&item.host) } else { proof };
-        self.proofs.keep(item, proof);
+        self.proofs.keep(number, item, proof);
     }
 
     pub(super) fn begin_proofs(&mut self) {
@@ -118,15 +157,15 @@ impl Agent {
         if !self.outfit.habits.perform {
             // In a tree nothing runs that could be asked.
             proofs.queue.clear();
-            proofs.asked.iter_mut().for_each(|(open, _)| open.clear());
+            proofs.asked.iter_mut().for_each(|asked| asked.open.clear());
         }
         while proofs.running.len() < AT_ONCE {
             let Some(item) = proofs.queue.pop_front() else { break };
+            let number = proofs.next;
+            proofs.next += 1;
+            proofs.at_work.insert(number, Question { item: item.clone(), is_void: false });
             let runtimes = Arc::clone(&self.outfit.runtimes);
-            proofs.running.spawn(async move {
-                let proof = runtimes.ask(&item).await;
-                (item, proof)
-            });
+            proofs.running.spawn(async move { (number, runtimes.ask(&item).await) });
         }
     }
 }

@@ -147,12 +147,13 @@ impl Agent {
         }
         self.begin_effect(now);
         self.turn_gates(now).await;
-        self.begin_proofs();
         let has_trial = self.seen.as_ref().is_some_and(|seen| seen.has_trial);
         if has_trial && self.effects.is_idle() && self.failure.is_none() {
             _ = self.run(Order { push: Some(Push::InForce), ..Order::default() }).await;
         }
         self.tell();
+        // Only now: what is asked about is what everybody has been told is in force.
+        self.begin_proofs();
         self.proofs.answer(&self.told());
     }
 
