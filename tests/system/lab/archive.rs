@@ -6,9 +6,9 @@ const BLOCK: usize = 512;
 /// A file in an archive, with its path from `/`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Member<'a> {
-    path: &'a str,
-    mode: u32,
-    content: &'a [u8],
+    pub(super) path: &'a str,
+    pub(super) mode: u32,
+    pub(super) content: &'a [u8],
 }
 
 impl<'a> Member<'a> {

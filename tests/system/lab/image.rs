@@ -9,7 +9,7 @@ use regtrust::content::Sha256Hex;
 use rustix::fs::{FlockOperation, flock};
 
 /// Raised when [`furnish`] changes, because the key of a cached image must name all that made it.
-const EDITION: u32 = 2;
+const EDITION: u32 = 3;
 
 const PACKAGES: &[&str] = &[
     "apache2-utils",
@@ -148,6 +148,8 @@ fn furnish(image: &Path) {
     // The package's own registry configuration lies in a directory that every case looks at.
     fs::remove_dir_all(image.join("etc/docker/registry")).expect("the package's registry goes");
     keep_few_roots(image);
+    leave_the_firewall_alone(image);
+    mask_generators(image);
     // What mmdebstrap copies from the machine that builds. A name that is not in the node's hosts
     // file must fail at once and everywhere alike, and a node has a name of its own.
     fs::write(image.join("etc/resolv.conf"), "").expect("the resolver is emptied");
@@ -167,4 +169,23 @@ fn keep_few_roots(image: &Path) {
         Command::new("chroot").arg(image).args(["update-ca-certificates", "--fresh"]).output();
     let made = made.expect("the tool starts");
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+}
+
+/// dockerd starts `iptables` a hundred times before it is ready, which on nodes that boot by the hundred was
+/// most of what it did. Nothing here leaves its node.
+fn leave_the_firewall_alone(image: &Path) {
+    let options = "DOCKER_OPTS=\"--iptables=false --ip6tables=false\"\n";
+    fs::write(image.join("etc/default/docker"), options).expect("docker gets its options");
+}
+
+/// systemd starts all of them at every boot and at every `daemon-reload`. A node has no disks that one of
+/// them could find, and no consoles.
+fn mask_generators(image: &Path) {
+    let masks = image.join("etc/systemd/system-generators");
+    fs::create_dir_all(&masks).expect("generators can be masked");
+    let generators = fs::read_dir(image.join("usr/lib/systemd/system-generators"));
+    for generator in generators.expect("systemd's generators") {
+        let name = generator.expect("a directory can be read").file_name();
+        std::os::unix::fs::symlink("/dev/null", masks.join(name)).expect("a generator is masked");
+    }
 }

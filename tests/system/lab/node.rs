@@ -1,14 +1,13 @@
 //! A machine: real systemd, dockerd and containerd, for one case or for several in a row.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use super::archive;
 use super::image::{self, Suite};
+use super::inside::{Inside, Ran};
 use super::keeper::{self, Keeper, Spec};
 use super::wait::eventually;
 
@@ -66,6 +65,8 @@ pub(crate) enum Outfit {
 pub(crate) struct Node {
     pub(crate) suite: Suite,
     pub(crate) outfit: Outfit,
+    /// Gone before the node is: see [`Inside`].
+    inside: Mutex<Option<Arc<Inside>>>,
     keeper: Keeper,
     /// Another one after a reboot.
     init: AtomicU32,
@@ -131,7 +132,8 @@ impl Node {
             )],
         });
         let (init, hosts) = (AtomicU32::new(0), AtomicU32::new(1));
-        let node = Self { suite, outfit, keeper, init, hosts, _place: place };
+        let inside = Mutex::default();
+        let node = Self { suite, outfit, inside, keeper, init, hosts, _place: place };
         node.await_runtimes();
         node
     }
@@ -177,12 +179,9 @@ impl Node {
     ) -> Output {
         let arguments: Vec<String> =
             arguments.into_iter().map(|argument| argument.as_ref().to_owned()).collect();
-        let began = Instant::now();
-        let output = self.execute(&arguments, stdin, limit);
-        // What `timeout` says when it had to end the program. Others say it as well, and much earlier:
-        // `docker exec` when dockerd killed the container.
+        let Ran { output, in_time } = self.execute(&arguments, stdin, limit);
         assert!(
-            ![124, 137].contains(&output.code) || began.elapsed() < limit,
+            in_time,
             "`{}` did not end within {limit:?}\n{}{}",
             arguments.join(" "),
             output.stdout,
@@ -191,30 +190,9 @@ impl Node {
         output
     }
 
-    fn execute(&self, arguments: &[String], stdin: &[u8], limit: Duration) -> Output {
-        let mut child = Command::new("nsenter")
-            .args(["--target", &self.init().to_string(), "--all", "env", "--ignore-environment"])
-            .args(["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"])
-            .args(["HOME=/root", "LC_ALL=C.UTF-8"])
-            .args(["timeout", "--kill-after=5", &limit.as_secs().to_string()])
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("nsenter starts");
-        let mut pipe = child.stdin.take().expect("stdin is a pipe");
-        let output = std::thread::scope(|scope| {
-            // Beside the reading, because a program may write before it has read everything; and it
-            // may end without reading, which is its own affair.
-            scope.spawn(move || _ = pipe.write_all(stdin));
-            child.wait_with_output().expect("a program's output can be read")
-        });
-        Output {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+    fn execute(&self, arguments: &[String], stdin: &[u8], limit: Duration) -> Ran {
+        let inside = self.inside.lock().expect("nobody panics under the lock").clone();
+        inside.expect("the node has booted").run(arguments, stdin, limit)
     }
 
     /// Runs a shell script that has to work, and returns what it printed.
@@ -222,27 +200,6 @@ impl Node {
         let output = self.run(["sh", "-euc", script]);
         assert_eq!(output.code, 0, "`{script}`:\n{}{}", output.stdout, output.stderr);
         output.stdout
-    }
-
-    /// Puts a file onto the node, with its directories, mode 0644.
-    pub(crate) fn write(&self, path: &str, content: impl AsRef<[u8]>) {
-        self.unpack(&[archive::Member::file(path, 0o644, content.as_ref())]);
-    }
-
-    /// Puts files onto the node, with their directories.
-    pub(crate) fn unpack(&self, members: &[archive::Member<'_>]) {
-        let tar = ["tar", "-xf", "-", "-C", "/", "--no-same-owner"];
-        let output = self.run_with(tar, &archive::tar(members), LIMIT);
-        assert_eq!(output.code, 0, "{}", output.stderr);
-    }
-
-    /// The text of a file on the node; `None` where there is none.
-    pub(crate) fn read(&self, path: &str) -> Option<String> {
-        self.run(["cat", path]).verdict().ok()
-    }
-
-    pub(crate) fn exists(&self, path: &str) -> bool {
-        self.run(["test", "-e", path]).code == 0
     }
 
     pub(crate) fn remove(&self, path: &str) {
@@ -268,6 +225,7 @@ impl Node {
 
     /// Shuts the node down as an operator would. Dropping it pulls the plug instead.
     pub(crate) fn power_off(mut self) {
+        self.leave();
         self.keeper.power_off();
     }
 
@@ -275,26 +233,46 @@ impl Node {
     pub(crate) fn reboot(&self) {
         self.let_a_change_age();
         self.sh("systemctl reboot");
+        self.leave();
         self.keeper.await_boot();
         self.await_runtimes();
     }
 
     /// Waits for docker and containerd, and makes the node's network.
     fn await_runtimes(&self) {
-        // Asked about both at once, `is-active` says yes when one of them is.
-        let script = "systemctl is-active containerd && systemctl is-active docker";
+        // Asked about both at once, `is-active` says yes when one of them is. The first command waits, but
+        // systemd does not listen from the first moment on, and a failed unit is no concern of it.
+        let script = "systemctl is-system-running --wait; \
+             systemctl is-active containerd && systemctl is-active docker";
         let active = ["sh", "-c", script].map(str::to_owned);
         let outermost = self.keeper.outermost();
         let process = Path::new("/proc").join(outermost.to_string());
         eventually("docker and containerd are active", || {
             let console = || self.keeper.console();
             assert!(process.exists(), "the node went down while it booted:\n{}", console());
-            let init = keeper::init(outermost)?;
-            self.init.store(init, Ordering::Relaxed);
-            let state = self.execute(&active, &[], Duration::from_secs(10));
-            (state.code == 0).then_some(())
+            self.enter(keeper::init(outermost)?)?;
+            // systemd's own socket: before it is there, nothing can be asked.
+            if !self.exists("/run/systemd/private") {
+                return None;
+            }
+            let state = self.execute(&active, &[], Duration::from_secs(30));
+            (state.output.code == 0).then_some(())
         });
         self.sh(&format!("ip link set lo up && ip route add local {NETWORK} dev lo"));
+    }
+
+    /// Process 1 is for a moment a helper, in other namespaces than the node's.
+    fn enter(&self, init: u32) -> Option<()> {
+        let before = self.init.swap(init, Ordering::Relaxed);
+        let mut inside = self.inside.lock().expect("nobody panics under the lock");
+        if inside.is_none() || before != init {
+            *inside = Some(Arc::new(Inside::of(init).ok()?));
+        }
+        Some(())
+    }
+
+    fn leave(&self) {
+        *self.inside.lock().expect("nobody panics under the lock") = None;
     }
 }
 

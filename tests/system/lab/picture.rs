@@ -47,8 +47,9 @@ impl Node {
     /// makes another image of it.
     pub(crate) fn store_image(&self, repository: &str, salt: &str) {
         let files = stored(layer(self.suite), repository, salt);
+        let files = files.iter().filter(|(path, _)| !self.exists(path) || path.ends_with("link"));
         let members: Vec<Member<'_>> =
-            files.iter().map(|(path, content)| Member::file(path, 0o644, content)).collect();
+            files.map(|(path, content)| Member::file(path, 0o644, content)).collect();
         self.unpack(&members);
     }
 

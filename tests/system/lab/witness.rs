@@ -24,17 +24,28 @@ pub(crate) struct Witness {
     pub(crate) containers: BTreeMap<String, u32>,
 }
 
-impl Witness {
-    pub(crate) fn of(node: &Node) -> Self {
-        Self {
-            docker: Daemon::of(node, "docker.service"),
-            containerd: Daemon::of(node, "containerd.service"),
-            containers: containers(node),
-        }
-    }
-}
+/// In one script, because it is asked for more often than anything else.
+const SCRIPT: &str = "journalctl --sync
+for unit in docker containerd; do
+    systemctl show --property=ActiveState,MainPID,InvocationID $unit.service
+    echo Hangups=$(journalctl --boot --output=cat --unit=$unit.service | \
+        grep --count 'Got signal to reload configuration')
+    echo
+done
+docker ps --quiet | xargs --no-run-if-empty docker inspect --format '{{.Name}} {{.State.Pid}}'";
 
 impl Witness {
+    pub(crate) fn of(node: &Node) -> Self {
+        let text = node.sh(SCRIPT);
+        let mut parts = text.splitn(3, "\n\n");
+        let mut part = || parts.next().expect("three parts");
+        Self {
+            docker: Daemon::parse(part()),
+            containerd: Daemon::parse(part()),
+            containers: containers(part()),
+        }
+    }
+
     /// What systemd calls the state of a unit.
     pub(crate) fn state(node: &Node, unit: &str) -> String {
         let show = format!("systemctl show --property=ActiveState --value {unit}");
@@ -43,9 +54,7 @@ impl Witness {
 }
 
 impl Daemon {
-    fn of(node: &Node, unit: &str) -> Self {
-        let properties =
-            node.sh(&format!("systemctl show --property=ActiveState,MainPID,InvocationID {unit}"));
+    fn parse(properties: &str) -> Self {
         let property = |name: &str| {
             let line = properties.lines().find_map(|line| line.strip_prefix(name));
             line.and_then(|rest| rest.strip_prefix('=')).unwrap_or_default().to_owned()
@@ -54,17 +63,15 @@ impl Daemon {
             state: property("ActiveState"),
             pid: property("MainPID").parse().expect("a process id"),
             invocation: property("InvocationID"),
-            hangups: node.journal(unit).matches("Got signal to reload configuration").count(),
+            hangups: property("Hangups").parse().expect("a number"),
         }
     }
 }
 
-fn containers(node: &Node) -> BTreeMap<String, u32> {
-    let script = "docker ps --quiet | xargs --no-run-if-empty \
-        docker inspect --format '{{.Name}} {{.State.Pid}}'";
+fn containers(lines: &str) -> BTreeMap<String, u32> {
     let pair = |line: &str| {
         let (name, pid) = line.trim_start_matches('/').split_once(' ')?;
         Some((name.to_owned(), pid.parse().ok()?))
     };
-    node.sh(script).lines().filter_map(pair).collect()
+    lines.lines().filter_map(pair).collect()
 }

@@ -1,0 +1,83 @@
+//! A node's files, reached from outside: nothing has to be started there to read or write one.
+//!
+//! Paths are the node's. A link there that begins with `/` means the node's `/`, and not this
+//! machine's, which the kernel sees to.
+
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::fs::{self, AtFlags, Mode, OFlags, ResolveFlags};
+
+use super::archive::Member;
+use super::node::Node;
+
+impl Node {
+    /// Puts a file onto the node, with its directories, mode 0644.
+    pub(crate) fn write(&self, path: &str, content: impl AsRef<[u8]>) {
+        self.unpack(&[Member::file(path, 0o644, content.as_ref())]);
+    }
+
+    /// Puts files onto the node, with their directories. What had their names before is replaced, and
+    /// not written to.
+    pub(crate) fn unpack(&self, members: &[Member<'_>]) {
+        let root = self.root();
+        for member in members {
+            let path = Path::new(member.path);
+            put(&root, path, member).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        }
+    }
+
+    /// The text of a file on the node; `None` where there is none.
+    pub(crate) fn read(&self, path: &str) -> Option<String> {
+        let file = open(&self.root(), Path::new(path), OFlags::RDONLY).ok()?;
+        let mut bytes = Vec::new();
+        File::from(file).read_to_end(&mut bytes).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    pub(crate) fn exists(&self, path: &str) -> bool {
+        open(&self.root(), Path::new(path), OFlags::PATH).is_ok()
+    }
+
+    fn root(&self) -> OwnedFd {
+        let path = format!("/proc/{}/root", self.init());
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        fs::open(path, flags, Mode::empty()).expect("the node is there")
+    }
+}
+
+fn open(root: &OwnedFd, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    let inside = path.strip_prefix("/").unwrap_or(path);
+    let inside = if inside.as_os_str().is_empty() { Path::new(".") } else { inside };
+    fs::openat2(root, inside, flags | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::IN_ROOT)
+}
+
+fn put(root: &OwnedFd, path: &Path, member: &Member<'_>) -> io::Result<()> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let directory = directory(root, path.parent().unwrap_or(Path::new("")))?;
+    match fs::unlinkat(&directory, name, AtFlags::empty()) {
+        Ok(()) | Err(rustix::io::Errno::NOENT) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let mode = Mode::from_raw_mode(member.mode);
+    let mut file = File::from(fs::openat(&directory, name, flags, mode)?);
+    fs::fchmod(&file, mode)?;
+    file.write_all(member.content)
+}
+
+/// Opens a directory and makes it where it is missing.
+fn directory(root: &OwnedFd, path: &Path) -> io::Result<OwnedFd> {
+    let reached = open(root, path, OFlags::PATH | OFlags::DIRECTORY);
+    match (reached, path.parent(), path.file_name()) {
+        (Err(rustix::io::Errno::NOENT), Some(parent), Some(name)) => {
+            let above = directory(root, parent)?;
+            fs::mkdirat(&above, name, Mode::from_raw_mode(0o755))?;
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            Ok(fs::openat(above, name, flags, Mode::empty())?)
+        }
+        (reached, _, _) => Ok(reached?),
+    }
+}
