@@ -22,7 +22,7 @@ impl Node {
     /// Puts files onto the node, with their directories. What had their names before is replaced, and
     /// not written to.
     pub(crate) fn unpack(&self, members: &[Member<'_>]) {
-        let root = self.root();
+        let root = self.root().expect("the node is there");
         for member in members {
             let path = Path::new(member.path);
             put(&root, path, member).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -31,20 +31,20 @@ impl Node {
 
     /// The text of a file on the node; `None` where there is none.
     pub(crate) fn read(&self, path: &str) -> Option<String> {
-        let file = open(&self.root(), Path::new(path), OFlags::RDONLY).ok()?;
+        let file = open(&self.root().ok()?, Path::new(path), OFlags::RDONLY).ok()?;
         let mut bytes = Vec::new();
         File::from(file).read_to_end(&mut bytes).ok()?;
         Some(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     pub(crate) fn exists(&self, path: &str) -> bool {
-        open(&self.root(), Path::new(path), OFlags::PATH).is_ok()
+        self.root().and_then(|root| open(&root, Path::new(path), OFlags::PATH)).is_ok()
     }
 
-    fn root(&self) -> OwnedFd {
+    fn root(&self) -> rustix::io::Result<OwnedFd> {
         let path = format!("/proc/{}/root", self.init());
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        fs::open(path, flags, Mode::empty()).expect("the node is there")
+        fs::open(path, flags, Mode::empty())
     }
 }
 

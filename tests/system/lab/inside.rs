@@ -21,8 +21,9 @@ use super::node::Output;
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// What a shell says of a program that is not there.
+/// What a shell says of a program that is not there, and of one that may not be executed.
 const NOT_FOUND: i32 = 127;
+const NOT_EXECUTED: i32 = 126;
 
 /// The thread, which holds the node's mounts: it has to end before they can.
 #[derive(Debug)]
@@ -74,7 +75,9 @@ impl Inside {
             Ok(child) => attend(child, stdin, limit),
             Err(error) => {
                 let stderr = format!("{}: {error}\n", arguments[0]);
-                let output = Output { code: NOT_FOUND, stdout: String::new(), stderr };
+                let is_absent = error.kind() == io::ErrorKind::NotFound;
+                let code = if is_absent { NOT_FOUND } else { NOT_EXECUTED };
+                let output = Output { code, stdout: String::new(), stderr };
                 Ran { output, in_time: true }
             }
         }

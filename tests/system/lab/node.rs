@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::image::{self, Suite};
 use super::inside::{Inside, Ran};
 use super::keeper::{self, Keeper, Spec};
-use super::wait::eventually;
+use super::wait::{eventually, let_a_change_age};
 
 /// How long a command may take. Generous: the machine that runs the tests may be busy, and a limit
 /// is there for what hangs, not for what is slow.
@@ -231,7 +231,7 @@ impl Node {
 
     /// Reboots the node and waits for its runtimes. Files stay, registries and `/run` do not.
     pub(crate) fn reboot(&self) {
-        self.let_a_change_age();
+        let_a_change_age();
         self.sh("systemctl reboot");
         self.leave();
         self.keeper.await_boot();
@@ -251,24 +251,21 @@ impl Node {
             let console = || self.keeper.console();
             assert!(process.exists(), "the node went down while it booted:\n{}", console());
             self.enter(keeper::init(outermost)?)?;
-            // systemd's own socket: before it is there, nothing can be asked.
-            if !self.exists("/run/systemd/private") {
-                return None;
-            }
             let state = self.execute(&active, &[], Duration::from_secs(30));
             (state.output.code == 0).then_some(())
         });
         self.sh(&format!("ip link set lo up && ip route add local {NETWORK} dev lo"));
     }
 
-    /// Process 1 is for a moment a helper, in other namespaces than the node's.
+    /// Process 1 is for a moment a helper, in this machine's namespaces. Once systemd has made its own
+    /// socket it is what it will be; before that nothing can be asked anyway.
     fn enter(&self, init: u32) -> Option<()> {
-        let before = self.init.swap(init, Ordering::Relaxed);
+        self.init.store(init, Ordering::Relaxed);
         let mut inside = self.inside.lock().expect("nobody panics under the lock");
-        if inside.is_none() || before != init {
+        if inside.is_none() && self.exists("/run/systemd/private") {
             *inside = Some(Arc::new(Inside::of(init).ok()?));
         }
-        Some(())
+        inside.is_some().then_some(())
     }
 
     fn leave(&self) {

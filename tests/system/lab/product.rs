@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::engine;
 use super::node::Node;
-use super::wait::eventually;
+use super::wait::let_a_change_age;
 
 const DECLARATIONS: &str = "/etc/regtrust/registries.d";
 
@@ -137,17 +137,8 @@ impl Node {
 
     /// systemd starts docker three times a minute and then no more; a case may well need a fourth.
     fn restart(&self, command: &str) {
-        self.let_a_change_age();
+        let_a_change_age();
         let units = "docker.service docker.socket containerd.service";
         self.sh(&format!("systemctl reset-failed {units}; {command}"));
-    }
-
-    /// The kernel tells the start of a process to the second and up to a second early, so the plan
-    /// only knows that a daemon has read a change when it started two seconds later.
-    pub(crate) fn let_a_change_age(&self) {
-        // The node's clock is this machine's.
-        let second = || SystemTime::UNIX_EPOCH.elapsed().expect("a clock").as_secs();
-        let now = second();
-        eventually("two seconds later", || (second() >= now + 2).then_some(()));
     }
 }

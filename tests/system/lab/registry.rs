@@ -1,6 +1,7 @@
 //! Registries: the distribution project's own, as Debian packages it, one process each.
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 
 use super::archive::Member;
 use super::certificates::Identity;
@@ -138,14 +139,29 @@ impl Registry<'_> {
     /// Read in the kernel's own table, because to ask is a connection that a case may count.
     fn listens(&self) -> bool {
         const LISTENS: &str = "0A";
-        let address: std::net::Ipv4Addr = self.host.address.parse().expect("an address");
-        let wanted = format!("{:08X}:{:04X}", u32::from_ne_bytes(address.octets()), self.port);
-        let table = std::fs::read_to_string(format!("/proc/{}/net/tcp", self.node.init()));
+        let (table, address) = in_kernels_words(&self.host.address);
+        let wanted = format!("{address}:{:04X}", self.port);
+        let table = std::fs::read_to_string(format!("/proc/{}/net/{table}", self.node.init()));
         table.unwrap_or_default().lines().any(|line| {
             let mut words = line.split_whitespace().skip(1);
             words.next() == Some(&wanted) && words.nth(1) == Some(LISTENS)
         })
     }
+}
+
+/// Which table of sockets an address is in, and how it is written there: by words as they lie in memory.
+fn in_kernels_words(address: &str) -> (&'static str, String) {
+    let bare = address.trim_matches(['[', ']']);
+    let (table, bytes) = match bare.parse().expect("an address") {
+        IpAddr::V4(address) => ("tcp", address.octets().to_vec()),
+        IpAddr::V6(address) => ("tcp6", address.octets().to_vec()),
+    };
+    let mut text = String::new();
+    for word in bytes.chunks_exact(4) {
+        let word = u32::from_ne_bytes(word.try_into().expect("four bytes"));
+        _ = write!(text, "{word:08X}");
+    }
+    (table, text)
 }
 
 impl Drop for Registry<'_> {
