@@ -1,8 +1,10 @@
 //! The lab itself: nothing of a node stays behind, however its test ends.
 
 use std::io::{BufRead, BufReader};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -14,6 +16,8 @@ use crate::lab::{Node, Outfit, Suite};
 pub(crate) const CASES: &[Case] = &[
     case!(Alone a_node_is_gone_when_it_is_powered_off).on(&[Suite::Trixie]),
     case!(Alone a_node_is_gone_whatever_kills_its_test).on(&[Suite::Trixie]),
+    case!(what_hangs_on_a_node_is_ended_with_all_that_it_started).on(&[Suite::Trixie]),
+    case!(files_go_where_the_nodes_links_say_and_replace_what_was_there).on(&[Suite::Trixie]),
 ];
 
 /// The first argument that makes this program boot a node and wait for its death.
@@ -91,4 +95,27 @@ fn a_node_is_gone_whatever_kills_its_test() {
         eventually("nothing is left", || remains.are_gone().then_some(()));
         assert_eq!(mounts_of_the_lab(), 0, "{signal}");
     }
+}
+
+fn what_hangs_on_a_node_is_ended_with_all_that_it_started(node: &Node) {
+    let hanging = ["sh", "-c", "sleep 54321 & sleep 54321"];
+    let ends = AssertUnwindSafe(|| node.run_with(hanging, &[], Duration::from_secs(1)));
+    assert!(catch_unwind(ends).is_err(), "nobody is told");
+    assert_eq!(node.run(["pgrep", "--full", "sleep 54321"]).code, 1, "it runs on");
+    let nothing = node.run(["no-such-program"]);
+    assert_eq!((nothing.code, nothing.stdout), (127, String::new()));
+}
+
+fn files_go_where_the_nodes_links_say_and_replace_what_was_there(node: &Node) {
+    node.sh("mkdir /srv/here; ln -s /srv/here /srv/there; echo before >/srv/here/file; \
+         ln /srv/here/file /srv/twin; ln -s /etc/passwd /srv/here/link");
+    for name in ["file", "link", "new/directories/file"] {
+        node.write(&format!("/srv/there/{name}"), "after");
+        assert_eq!(node.read(&format!("/srv/here/{name}")).as_deref(), Some("after"));
+    }
+    assert!(!Path::new("/srv/here").exists(), "this machine's directory was meant");
+    assert_eq!(node.read("/srv/twin").as_deref(), Some("before\n"));
+    assert!(node.read("/etc/passwd").is_some_and(|text| text.starts_with("root:")));
+    assert_eq!(node.sh("stat --format=%a:%U /srv/here/file"), "644:root\n");
+    assert!(!node.exists("/srv/there/nothing") && node.read("/srv/there").is_none());
 }

@@ -1,4 +1,4 @@
-//! No pull fails because of us: both runtimes pull without a pause from registries that are trusted
+//! No pull fails because of us: both runtimes pull again and again from registries that are trusted
 //! throughout, while hundreds of declarations change around them, theirs among them.
 //!
 //! `REGTRUST_SOAK` makes it long, `REGTRUST_SEED` repeats a sequence.

@@ -1,11 +1,14 @@
-//! Pulls without a pause, beside what the case does.
+//! Pulls one after another, beside what the case does.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{Scope, ScopedJoinHandle};
+use std::time::Duration;
 
 use crate::lab::{Node, cri, engine};
+
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// A runtime by the interface that people's tools use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -113,6 +116,8 @@ pub(super) fn begin<'s, 'n: 's>(
             if clock.is_over() {
                 break;
             }
+            // Without it the pulls leave the changes no processor, and those take twice as long.
+            std::thread::sleep(PAUSE);
             let began = clock.now();
             match runtime.pull(node, image) {
                 Ok(()) => *tally.pulled.entry(image.clone()).or_default() += 1,

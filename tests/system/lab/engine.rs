@@ -2,6 +2,7 @@
 //!
 //! HTTP/1.0, so that the answer is plain text up to the end of the connection.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -47,6 +48,24 @@ pub(crate) fn await_reload(node: &Node, since: Duration) {
     let mut lines = BufReader::new(stream).lines().map(|line| line.expect("dockerd has reloaded"));
     let event = lines.by_ref().find(|line| line.contains("reload"));
     assert!(event.is_some(), "dockerd hung up before it had reloaded");
+    // dockerd 25 to 28 says so a moment before it is so, and says nothing afterwards.
+    std::thread::sleep(Duration::from_millis(20));
+}
+
+/// The processes of running containers, by name. None where no docker can be reached.
+pub(crate) fn running(node: &Node) -> BTreeMap<String, u32> {
+    let Ok(list) = ask(node, "GET", "/containers/json") else { return BTreeMap::new() };
+    let list: serde_json::Value = serde_json::from_str(&list.body).expect("JSON");
+    let all = list.as_array().expect("a list of containers").iter();
+    // One may be gone since.
+    let one = |container: &serde_json::Value| {
+        let path = format!("/containers/{}/json", container["Id"].as_str()?);
+        let answer = ask(node, "GET", &path).ok()?;
+        let found: serde_json::Value = serde_json::from_str(&answer.body).ok()?;
+        let name = found["Name"].as_str()?.trim_start_matches('/').to_owned();
+        Some((name, u32::try_from(found["State"]["Pid"].as_u64()?).ok()?))
+    };
+    all.filter_map(one).collect()
 }
 
 /// The registries that dockerd itself calls insecure.

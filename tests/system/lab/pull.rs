@@ -1,6 +1,7 @@
 //! Pulls, each of them real: what was pulled before is removed first.
 
 use super::cri;
+use super::engine;
 use super::node::{LIMIT, Node};
 
 /// What every runtime says of a registry whose CA it does not know.
@@ -28,7 +29,8 @@ impl Puller {
     pub(crate) fn pull(self, node: &Node, reference: &str) -> Result<(), String> {
         match self {
             Self::Docker => {
-                node.run(["docker", "image", "rm", "--force", reference]);
+                // It may be in use, and a pull asks the registry all the same.
+                _ = engine::remove(node, reference);
                 node.run(["docker", "pull", "--quiet", reference]).verdict().map(drop)
             }
             Self::Podman => {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::engine;
 use super::node::Node;
 
 /// A daemon's life. Two equal ones mean: not restarted, not reloaded, not signalled in between.
@@ -24,26 +25,22 @@ pub(crate) struct Witness {
     pub(crate) containers: BTreeMap<String, u32>,
 }
 
-/// In one script, because it is asked for more often than anything else.
-const SCRIPT: &str = "journalctl --sync
-for unit in docker containerd; do
-    systemctl show --property=ActiveState,MainPID,InvocationID $unit.service
-    echo Hangups=$(journalctl --boot --output=cat --unit=$unit.service | \
-        grep --count 'Got signal to reload configuration')
-    echo
-done
-docker ps --quiet | xargs --no-run-if-empty docker inspect --format '{{.Name}} {{.State.Pid}}'";
+/// In one script, because it is asked for more often than anything else. containerd has no reload that
+/// it could write about.
+const SCRIPT: &str = "systemctl show --property=ActiveState,MainPID,InvocationID \
+        docker.service containerd.service
+    journalctl --sync
+    journalctl --boot --output=cat --unit=docker.service | \
+        grep --count 'Got signal to reload configuration' || true";
 
 impl Witness {
     pub(crate) fn of(node: &Node) -> Self {
         let text = node.sh(SCRIPT);
-        let mut parts = text.splitn(3, "\n\n");
-        let mut part = || parts.next().expect("three parts");
-        Self {
-            docker: Daemon::parse(part()),
-            containerd: Daemon::parse(part()),
-            containers: containers(part()),
-        }
+        let (docker, rest) = text.split_once("\n\n").expect("two units");
+        let (containerd, hangups) = rest.trim_end().rsplit_once('\n').expect("and a number");
+        let docker = Daemon::parse(docker, hangups.parse().expect("a number"));
+        let containerd = Daemon::parse(containerd, 0);
+        Self { docker, containerd, containers: engine::running(node) }
     }
 
     /// What systemd calls the state of a unit.
@@ -54,7 +51,7 @@ impl Witness {
 }
 
 impl Daemon {
-    fn parse(properties: &str) -> Self {
+    fn parse(properties: &str, hangups: usize) -> Self {
         let property = |name: &str| {
             let line = properties.lines().find_map(|line| line.strip_prefix(name));
             line.and_then(|rest| rest.strip_prefix('=')).unwrap_or_default().to_owned()
@@ -63,15 +60,7 @@ impl Daemon {
             state: property("ActiveState"),
             pid: property("MainPID").parse().expect("a process id"),
             invocation: property("InvocationID"),
-            hangups: property("Hangups").parse().expect("a number"),
+            hangups,
         }
     }
-}
-
-fn containers(lines: &str) -> BTreeMap<String, u32> {
-    let pair = |line: &str| {
-        let (name, pid) = line.trim_start_matches('/').split_once(' ')?;
-        Some((name.to_owned(), pid.parse().ok()?))
-    };
-    lines.lines().filter_map(pair).collect()
 }
