@@ -184,7 +184,7 @@ async fn a_trial_is_taken_back_unless_it_is_confirmed() {
     client.apply(set(&["a.corp"])).await.unwrap();
     let try_for = Some(prost_types::Duration { seconds: 2, nanos: 0 });
     let tried = ApplyRequest { try_for, ..set(&["b.corp"]) };
-    assert_eq!(client.apply(tried.clone()).await.unwrap().into_inner().revision, 2);
+    assert_eq!(client.apply(tried).await.unwrap().into_inner().revision, 2);
     let on_trial = |status: &v1::NodeStatus| status.owners[0].trial_ends.is_some();
     daemon.until(on_trial).await;
     assert!(node.has(&ca_of("b.corp")) && !node.has(&ca_of("a.corp")));
@@ -193,13 +193,15 @@ async fn a_trial_is_taken_back_unless_it_is_confirmed() {
     until_file(&node, &ca_of("a.corp"), true).await;
     let status = daemon.until(|status| !status.owners[0].on_trial).await;
 
-    let tried = ApplyRequest { registries: set(&["c.corp"]).registries, ..tried };
+    // Time enough to confirm it.
+    let try_for = Some(prost_types::Duration { seconds: 6, nanos: 0 });
+    let tried = ApplyRequest { try_for, ..set(&["c.corp"]) };
     let revision = client.apply(tried).await.unwrap().into_inner().revision;
     assert!(revision > status.owners[0].revision, "a number is never given twice");
     let wrong = client.confirm(ConfirmRequest { revision: revision + 1 }).await.unwrap_err();
     assert_refused(&wrong, Code::FailedPrecondition, "NOTHING_TO_CONFIRM");
     client.confirm(ConfirmRequest { revision }).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(2500)).await;
+    tokio::time::sleep(Duration::from_millis(6500)).await;
     assert!(node.has(&ca_of("c.corp")), "what was confirmed stays");
     let again = client.confirm(ConfirmRequest { revision }).await.unwrap_err();
     assert_refused(&again, Code::FailedPrecondition, "NOTHING_TO_CONFIRM");

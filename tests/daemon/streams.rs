@@ -80,8 +80,7 @@ async fn a_pause_is_shown_and_ends_by_itself_or_by_resume() {
     assert_eq!(daemon.status().await.pause.unwrap(), answer);
     client.resume(ResumeRequest {}).await.unwrap();
     assert_eq!(daemon.status().await.pause, None);
-    client.pause(pause(1)).await.unwrap();
-    assert!(daemon.status().await.pause.is_some());
+    assert!(client.pause(pause(1)).await.unwrap().into_inner().pause.is_some());
     daemon.until(|status| status.pause.is_none()).await;
     let refused = client.pause(pause(8 * 24 * 3600)).await.unwrap_err();
     assert_refused(&refused, Code::InvalidArgument, "INVALID_REQUEST");

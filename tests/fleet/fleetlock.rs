@@ -18,7 +18,7 @@ fn fleet(server: &Server, rest: &str) -> Fleet {
         server.port
     );
     let mut fleet = parse_settings(&text, "/d").unwrap().fleet.unwrap();
-    fleet.timeout = SignedDuration::from_millis(300);
+    fleet.timeout = SignedDuration::from_secs(2);
     fleet
 }
 

@@ -69,7 +69,7 @@ async fn a_slot_that_nobody_heard_of_is_kept_or_taken_back_and_never_forgotten()
     for (at, cut) in (0..length).step_by(length / 8).enumerate() {
         let proxy = Proxy::to(&cluster.members[0].address, cut).await;
         let mut fleet = through(&fleet, &proxy, false);
-        fleet.timeout = SignedDuration::from_millis(400);
+        fleet.timeout = SignedDuration::from_secs(1);
         let name = format!("n{cut}");
         let lock = cluster.lock(&name, &fleet);
         let told = lock.take(&claim("docker")).await;

@@ -120,7 +120,8 @@ fn logged(node: &Node, message: &str, field: &str, value: &str) -> usize {
 }
 
 fn log(node: &Node, message: &str) -> Vec<serde_json::Value> {
-    let journal = node.sh("journalctl --unit regtrustd.service --boot --output json");
+    let journal =
+        node.sh("journalctl --sync; journalctl --unit regtrustd.service --boot --output json");
     let entries = journal.lines().map(|line| serde_json::from_str(line).unwrap());
     entries.filter(|entry: &serde_json::Value| entry["MESSAGE"] == message).collect()
 }
@@ -148,7 +149,7 @@ fn changes_that_come_together_cost_one_restart(node: &Node) {
     let before = [DOCKER, CONTAINERD].map(|unit| starts(node, unit));
     let daemon = configured(
         node,
-        "gather = \"30s\"\nminimum_interval = \"5m\"\nsettle = \"0s\"\nsoak = \"0s\"\n",
+        "gather = \"60s\"\nminimum_interval = \"5m\"\nsettle = \"0s\"\nsoak = \"0s\"\n",
     );
     let declare = |name: &str| {
         let host = format!("{name}.lab");

@@ -39,6 +39,7 @@ impl Runtime {
 #[derive(Debug, Default)]
 pub(super) struct Clock {
     change: AtomicUsize,
+    pulls: [AtomicUsize; 2],
     over: AtomicBool,
 }
 
@@ -49,6 +50,20 @@ impl Clock {
 
     fn now(&self) -> usize {
         self.change.load(Ordering::SeqCst)
+    }
+
+    fn count(&self, runtime: Runtime) {
+        self.pulls[runtime as usize].fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// How many pulls the slower runtime has behind it.
+    pub(super) fn pulls(&self) -> usize {
+        self.pulls
+            .each_ref()
+            .map(|pulls| pulls.load(Ordering::SeqCst))
+            .into_iter()
+            .min()
+            .unwrap_or(0)
     }
 
     pub(super) fn stop(&self) {
@@ -128,6 +143,7 @@ pub(super) fn begin<'s, 'n: 's>(
                     changes: (began, clock.now()),
                 }),
             }
+            clock.count(runtime);
         }
         tally
     })

@@ -126,6 +126,10 @@ impl<'n> Race<'n> {
     /// The rounds share the time around these moments, each at a random moment of its part. The latest
     /// come first: after each of them it is better known when the earliest have to begin.
     fn moment(&self, chance: &mut Chance, number: usize, rounds: usize) -> Duration {
+        // One at least has to be seen, also when this restart comes quicker than the last one.
+        if number + 1 == rounds {
+            return Duration::ZERO;
+        }
         let from = self.looked.saturating_sub(BEFORE);
         let whole = (self.stopped + AFTER).saturating_sub(from);
         let part = whole.as_secs_f64() / f64::from(u32::try_from(rounds).unwrap());
@@ -215,12 +219,13 @@ impl<'n> Race<'n> {
     /// look. It may have called one off after that.
     fn restarts(&self) -> Vec<Restart> {
         const STOPPING: &str = "de5b426a63be47a7b6ac3eaac82e2f6f";
+        // First what follows, or a stop could be told of whose look is not.
+        let stops = told_of(self.node, DOCKER, STOPPING);
         let looks = log(self.node, "begins").into_iter().filter_map(|entry| {
             let looked = entry["F_LOOKED"].as_str()?.parse::<Timestamp>();
             Some(looked.expect("a moment"))
         });
         let looks: Vec<Timestamp> = looks.collect();
-        let stops = told_of(self.node, DOCKER, STOPPING);
         let restart = |stopped: Timestamp| {
             let looked = looks.iter().rfind(|looked| **looked <= stopped);
             Restart { looked: *looked.expect("it looked before"), stopped }

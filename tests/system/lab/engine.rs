@@ -49,7 +49,7 @@ pub(crate) fn await_reload(node: &Node, since: Duration) {
     let event = lines.by_ref().find(|line| line.contains("reload"));
     assert!(event.is_some(), "dockerd hung up before it had reloaded");
     // dockerd 25 to 28 says so a moment before it is so, and says nothing afterwards.
-    std::thread::sleep(Duration::from_millis(20));
+    std::thread::sleep(Duration::from_millis(100));
 }
 
 /// The processes of running containers, by name. None where no docker can be reached.
