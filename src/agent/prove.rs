@@ -25,7 +25,8 @@ const AFTER_RESTART: usize = 16;
 
 #[derive(Debug, Default)]
 pub(super) struct Proofs {
-    known: BTreeMap<Item, Proof>,
+    /// With the number of the question: an earlier one may be answered later.
+    known: BTreeMap<Item, (u64, Proof)>,
     /// Changed, and to be asked about once they are in force.
     changed: BTreeSet<Item>,
     queue: VecDeque<Item>,
@@ -70,7 +71,7 @@ impl Proofs {
     }
 
     pub(super) fn known(&self) -> BTreeMap<Item, Proof> {
-        self.known.clone()
+        self.known.iter().map(|(item, (_, proof))| (item.clone(), proof.clone())).collect()
     }
 
     pub(super) fn ask(
@@ -85,19 +86,33 @@ impl Proofs {
         let items = status.registries.iter().flat_map(|registry| &registry.items);
         let items: BTreeSet<Item> =
             items.map(|status| &status.item).filter(meant).cloned().collect();
-        self.queue.extend(items.iter().cloned());
+        self.queue(items.iter().cloned());
         self.asked.push(Asked { from: self.next, open: items, reply });
     }
 
-    /// A runtime has been restarted, and what it has said before is worth less.
+    /// Once for however many who ask: what is in the queue is asked after all of them.
+    fn queue(&mut self, items: impl IntoIterator<Item = Item>) {
+        for item in items {
+            if !self.queue.contains(&item) {
+                self.queue.push_back(item);
+            }
+        }
+    }
+
+    /// A runtime has been restarted, and what it has said before is worth less; what it could not be
+    /// asked meanwhile is asked now.
     pub(super) fn doubt(&mut self, runtime: Runtime) {
         let believer = Believer::from(runtime);
-        let trusted = self.known.iter().filter(|(item, proof)| {
-            item.on == believer
-                && proof.verdict == Verdict::Trusted
-                && !self.changed.contains(*item)
-        });
-        self.queue.extend(trusted.map(|(item, _)| item.clone()).take(AFTER_RESTART));
+        let (known, changed) = (&self.known, &self.changed);
+        let with = |verdict: Verdict| {
+            let all = known.iter().filter(move |(item, (_, proof))| {
+                item.on == believer && proof.verdict == verdict && !changed.contains(*item)
+            });
+            all.map(|(item, _)| item.clone())
+        };
+        let again = with(Verdict::Trusted).take(AFTER_RESTART).chain(with(Verdict::NotAsked));
+        let again: Vec<Item> = again.collect();
+        self.queue(again);
     }
 
     pub(super) async fn finished(&mut self) -> Option<(u64, Proof)> {
@@ -121,7 +136,9 @@ impl Proofs {
         for asked in self.asked.iter_mut().filter(|asked| asked.from <= number) {
             asked.open.remove(&item);
         }
-        self.known.insert(item, proof);
+        if self.known.get(&item).is_none_or(|(newest, _)| *newest < number) {
+            self.known.insert(item, (number, proof));
+        }
     }
 
     /// Answers those whose questions are all settled.
@@ -152,8 +169,14 @@ impl Agent {
             items.any(|one| one.item == *item && one.state == State::InForce)
         };
         let mut changed: Vec<Item> = std::mem::take(&mut proofs.changed).into_iter().collect();
-        proofs.queue.extend(changed.extract_if(.., is_in_force));
+        let ready: BTreeSet<Item> = changed.extract_if(.., is_in_force).collect();
         proofs.changed = changed.into_iter().collect();
+        // A question from before that is about how it was until now.
+        for question in proofs.at_work.values_mut() {
+            question.is_void |= ready.contains(&question.item);
+        }
+        proofs.queue(ready);
+        proofs.asked.retain(|asked| !asked.reply.is_closed());
         if !self.outfit.habits.perform {
             // In a tree nothing runs that could be asked.
             proofs.queue.clear();
@@ -182,18 +205,19 @@ mod tests {
             let item = Item { host: host.parse().unwrap(), on };
             let (said, cure) = (String::new(), String::new());
             let proof = Proof { verdict, said, cure, at: time::now() };
-            proofs.known.insert(item, proof);
+            proofs.known.insert(item, (0, proof));
         };
         know("0.corp".to_owned(), Believer::Docker, Verdict::Expired);
         know("0.corp".to_owned(), Believer::Containerd, Verdict::Trusted);
         for number in 1..100 {
             know(format!("{number}.corp"), Believer::Docker, Verdict::Trusted);
         }
+        know("100.corp".to_owned(), Believer::Containerd, Verdict::NotAsked);
         proofs.doubt(Runtime::Containerd);
-        assert_eq!(proofs.queue.len(), 1);
+        assert_eq!(proofs.queue.len(), 2);
         proofs.doubt(Runtime::Docker);
-        assert_eq!(proofs.queue.len(), 1 + AFTER_RESTART);
+        assert_eq!(proofs.queue.len(), 2 + AFTER_RESTART);
         let is_meant = |item: &Item| item.on == Believer::Docker && item.host.as_str() != "0.corp";
-        assert!(proofs.queue.iter().skip(1).all(is_meant));
+        assert!(proofs.queue.iter().skip(2).all(is_meant));
     }
 }

@@ -23,7 +23,8 @@ pub(super) async fn until(
     let is_there = |status: &Arc<NodeStatus>| !is_waiting(status, hosts);
     let ended = |_| Failure::from(errors::unavailable(Unavailable::Ended));
     let status = Arc::clone(&*statuses.wait_for(is_there).await.map_err(ended)?);
-    if wait_for == WaitFor::InForce {
+    // To ask about no registry would be to ask about all.
+    if wait_for == WaitFor::InForce || hosts.is_empty() {
         return Ok(status);
     }
     let hosts = hosts.iter().cloned().collect();

@@ -123,3 +123,18 @@ async fn a_change_is_asked_about_only_once_it_is_in_force() {
     gate.add_permits(9);
     scene.questions(2).await;
 }
+
+/// A question may take ten seconds to be answered that nobody answers.
+#[tokio::test]
+async fn an_answer_that_comes_late_is_not_the_newest() {
+    let scene = Scene::with_docker().await;
+    let late = scene.next_answer(Verdict::Timeout);
+    scene.push(vec![of_docker("ca")], None).await;
+    scene.questions(1).await;
+    assert_eq!(scene.check().await.unwrap(), Some(Verdict::Trusted));
+    late.add_permits(1);
+    for _ in 0..20 {
+        scene.look().await;
+    }
+    assert_eq!(verdict(&scene.handle.status.borrow()), Some(Verdict::Trusted));
+}
