@@ -52,11 +52,11 @@ pub(crate) fn await_reload(node: &Node, since: Duration) {
     std::thread::sleep(Duration::from_millis(100));
 }
 
-/// The processes of running containers, by name. None where no docker can be reached.
+/// The processes of running containers, by name. None where no docker answers, as one that is ending.
 pub(crate) fn running(node: &Node) -> BTreeMap<String, u32> {
-    let Ok(list) = ask(node, "GET", "/containers/json") else { return BTreeMap::new() };
-    let list: serde_json::Value = serde_json::from_str(&list.body).expect("JSON");
-    let all = list.as_array().expect("a list of containers").iter();
+    let list = ask(node, "GET", "/containers/json").ok().filter(|answer| answer.status == 200);
+    let list = list.and_then(|answer| serde_json::from_str(&answer.body).ok());
+    let list: Vec<serde_json::Value> = list.unwrap_or_default();
     // One may be gone since.
     let one = |container: &serde_json::Value| {
         let path = format!("/containers/{}/json", container["Id"].as_str()?);
@@ -65,7 +65,7 @@ pub(crate) fn running(node: &Node) -> BTreeMap<String, u32> {
         let name = found["Name"].as_str()?.trim_start_matches('/').to_owned();
         Some((name, u32::try_from(found["State"]["Pid"].as_u64()?).ok()?))
     };
-    all.filter_map(one).collect()
+    list.iter().filter_map(one).collect()
 }
 
 /// The registries that dockerd itself calls insecure.

@@ -45,6 +45,15 @@ pub(super) struct Ran {
     pub(super) in_time: bool,
 }
 
+impl Ran {
+    /// What there is to say where no node is.
+    pub(super) fn nowhere() -> Self {
+        let stderr = "the node is not there\n".to_owned();
+        let output = Output { code: NOT_EXECUTED, stdout: String::new(), stderr };
+        Self { output, in_time: true }
+    }
+}
+
 impl Inside {
     /// Goes to where the node's process 1 is.
     pub(super) fn of(init: u32) -> io::Result<Self> {
