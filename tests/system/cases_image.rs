@@ -307,7 +307,7 @@ fn is_confined(node: &Node, process: u32) {
 /// Somebody runs it on the node as well.
 fn a_second_one_is_sent_away(node: &Node) {
     let program = "/root/regtrustd";
-    std::fs::copy(env!("CARGO_BIN_EXE_regtrustd"), outside(node, program)).expect("a copy");
+    node.bring(Path::new(env!("CARGO_BIN_EXE_regtrustd")), program);
     let second = node.run([program]);
     assert_eq!(second.code, 75, "{}", second.stderr);
     assert!(second.stderr.contains("is at work on this node"), "{}", second.stderr);

@@ -11,6 +11,7 @@ use regtrust::verify::classify::Verdict;
 
 use crate::case::{Case, case};
 use crate::cases_effects_api::{DAEMON, block_on, perform, root};
+use crate::lab::wait::eventually;
 use crate::lab::{Authority, Node, Setup, Suite, Witness};
 
 pub(crate) const CASES: &[Case] = &[
@@ -138,6 +139,7 @@ fn without_tls_a_question_takes_the_way_that_a_pull_takes(node: &Node) {
     node.sh("mkdir -p /srv/www && echo hello > /srv/www/index.html");
     let serve = format!("busybox httpd -f -p {}:5081 -h /srv/www", web.address);
     node.sh(&format!("systemd-run --quiet --collect --unit=web {serve}"));
+    eventually("it listens", || node.listens(&web.address, 5081).then_some(()));
     let web = format!("{}:5081", web.name);
     expect(node, &plain.name(), Verdict::HttpOnHttpsPort);
     expect(node, &web, Verdict::HttpOnHttpsPort);

@@ -55,7 +55,7 @@ impl<'n> Daemon<'n> {
         }
         node.write("/etc/regtrust/regtrustd.toml", SETTINGS);
         let program = daemon_program();
-        std::fs::copy(program, outside(node, PROGRAM)).expect("the program is copied");
+        node.bring(&program, PROGRAM);
         node.sh("mkdir -p /etc/regtrust/registries.d; systemctl daemon-reload");
         Self { node }
     }

@@ -7,11 +7,12 @@ use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::process::Command;
 
 use rustix::fs::{self, AtFlags, Mode, OFlags, ResolveFlags};
 
-use super::archive::Member;
-use super::node::Node;
+use super::archive::{Member, tar};
+use super::node::{LIMIT, Node};
 
 impl Node {
     /// Puts a file onto the node, with its directories, mode 0644.
@@ -23,10 +24,27 @@ impl Node {
     /// not written to.
     pub(crate) fn unpack(&self, members: &[Member<'_>]) {
         let root = self.root().expect("the node is there");
-        for member in members {
+        let (programs, files): (Vec<Member<'_>>, Vec<Member<'_>>) =
+            members.iter().partition(|member| member.mode & 0o111 != 0);
+        if !programs.is_empty() {
+            let unpack = ["tar", "-xf", "-", "-C", "/", "--no-same-owner"];
+            let output = self.run_with(unpack, &tar(&programs), LIMIT);
+            assert_eq!(output.code, 0, "{}", output.stderr);
+        }
+        for member in &files {
             let path = Path::new(member.path);
             put(&root, path, member).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         }
+    }
+
+    /// Puts a program of this machine onto the node.
+    ///
+    /// Another process writes it, as with all programs here. A file that is open for writing cannot be
+    /// executed, and what this process has open is open for a moment in whatever it starts meanwhile.
+    pub(crate) fn bring(&self, program: &Path, path: &str) {
+        let to = format!("/proc/{}/root{path}", self.init());
+        let copied = Command::new("cp").arg("--remove-destination").arg(program).arg(&to).status();
+        assert!(copied.expect("cp starts").success(), "{} is not copied", program.display());
     }
 
     /// The text of a file on the node; `None` where there is none.

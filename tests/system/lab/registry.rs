@@ -133,15 +133,20 @@ impl Registry<'_> {
         let run = ["systemd-run", "--quiet", "--collect", &unit, "docker-registry", "serve"];
         let output = self.node.run(run.into_iter().chain([config.as_str()]));
         assert_eq!(output.code, 0, "{}", output.stderr);
-        eventually("a registry listens", || self.listens().then_some(()));
+        eventually("a registry listens", || {
+            self.node.listens(&self.host.address, self.port).then_some(())
+        });
     }
+}
 
-    /// Read in the kernel's own table, because to ask is a connection that a case may count.
-    fn listens(&self) -> bool {
+impl Node {
+    /// Whether a server is there. Read in the kernel's own table, because to ask is a connection that a case
+    /// may count.
+    pub(crate) fn listens(&self, address: &str, port: u16) -> bool {
         const LISTENS: &str = "0A";
-        let (table, address) = in_kernels_words(&self.host.address);
-        let wanted = format!("{address}:{:04X}", self.port);
-        let table = std::fs::read_to_string(format!("/proc/{}/net/{table}", self.node.init()));
+        let (table, address) = in_kernels_words(address);
+        let wanted = format!("{address}:{port:04X}");
+        let table = std::fs::read_to_string(format!("/proc/{}/net/{table}", self.init()));
         table.unwrap_or_default().lines().any(|line| {
             let mut words = line.split_whitespace().skip(1);
             words.next() == Some(&wanted) && words.nth(1) == Some(LISTENS)
