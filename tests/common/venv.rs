@@ -12,8 +12,10 @@ pub(crate) fn python(name: &str, packages: &[&str]) -> PathBuf {
     let home = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     let python = home.join("venv/bin/python");
     let done = home.join("installed");
-    let wanted = packages.join("\n");
-    if std::fs::read_to_string(&done).ok().as_ref() != Some(&wanted) {
+    // Its programs name the directory that they were made in, and that may have been moved.
+    let wanted = format!("{}\n{}", home.display(), packages.join("\n"));
+    let made = std::fs::read_to_string(&done).ok();
+    if !python.exists() || made.as_ref() != Some(&wanted) {
         std::fs::create_dir_all(&home).expect("a directory");
         said(Command::new("python3").args(["-m", "venv", "--clear"]).arg(home.join("venv")));
         said(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(packages));
