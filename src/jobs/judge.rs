@@ -8,7 +8,8 @@
 //! | what no rule knows | busy | – | – |
 //! | a command inside a container | busy | busy | in pods |
 //! | a container between its making and its start | busy | busy | busy |
-//! | what is pulled or built through it | busy | busy | busy |
+//! | what docker pulls | busy | busy | busy |
+//! | what else is pulled or built through it | busy | busy | busy |
 //! | what is ignored | – | – | – |
 //!
 //! A job of docker's counts for containerd as well: what it does at that moment survives, but it

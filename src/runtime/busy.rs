@@ -95,9 +95,11 @@ impl Looking<'_> {
             if !is_containerd && doing.live_restore {
                 restart = Restart::DockerKeeps;
             }
-            // containerd has no part in what dockerd pulls and builds in a store of its own.
+            // Also what dockerd pulls into a store of its own: at its end it asks containerd for a
+            // lease, and fails where containerd is away ("error creating lease").
+            self.docker_pulls(&doing, containerd.as_ref()).await;
+            // What dockerd builds in a store of its own goes without containerd.
             if !is_containerd || doing.containerd_store {
-                self.docker_pulls(&doing, containerd.as_ref()).await;
                 self.builds(&engine).await;
             }
             self.seen.containers = doing.containers;

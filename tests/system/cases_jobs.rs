@@ -36,6 +36,7 @@ pub(crate) const CASES: &[Case] = &[
     case!(Fresh pods_are_seen_until_their_own_containers_have_ended),
     case!(whoever_listens_hears_of_what_begins),
     case!(Fresh restarts_interrupt_what_they_are_said_to),
+    case!(Fresh docker_needs_containerd_at_the_end_of_a_pull_and_of_no_build),
     case!(Fresh rules_that_are_wrong_make_every_restart_wait),
 ];
 
@@ -113,14 +114,13 @@ fn containers_and_commands_in_them_are_seen_and_what_survives_does_not_count(nod
 }
 
 fn a_docker_pull_is_seen_while_it_lasts(node: &Node) {
-    let free = [Effect::RestartContainerd];
-    a_pull_by_docker_is_seen(node, &[Effect::RestartDocker], &free);
+    a_pull_by_docker_is_seen(node);
 }
 
 fn a_pull_into_containerds_store_is_seen_while_it_lasts(node: &Node) {
     node.write("/etc/docker/daemon.json", "{\"features\": {\"containerd-snapshotter\": true}}");
     node.restart_by_hand("docker");
-    a_pull_by_docker_is_seen(node, &BOTH, &[]);
+    a_pull_by_docker_is_seen(node);
 }
 
 /// In a registry that this runtime trusts.
@@ -131,21 +131,18 @@ fn held_image<'a>(node: &'a Node, runtime: &str) -> (Registry<'a>, Held, String)
     (registry, held, image)
 }
 
-fn a_pull_by_docker_is_seen(node: &Node, by: &[Effect], not_by: &[Effect]) {
+fn a_pull_by_docker_is_seen(node: &Node) {
     let (_registry, held, image) = held_image(node, "docker");
     is_free(node, Effect::RestartDocker);
     thread::scope(|scope| {
         let pull = scope.spawn(|| engine::pull(node, &image));
-        for effect in by {
+        for effect in BOTH {
             let occupancy = eventually("the pull is seen", || {
-                let occupancy = occupancy(node, *effect);
+                let occupancy = occupancy(node, effect);
                 (!occupancy.occupants.is_empty()).then_some(occupancy)
             });
             assert_eq!(occupancy.unknown, []);
             assert!(occupancy.occupants.iter().all(|one| one.source == Source::Pulls));
-        }
-        for effect in not_by {
-            is_free(node, *effect);
         }
         held.let_go();
         pull.join().expect("a pull").expect("the pull works");
@@ -276,58 +273,93 @@ fn whoever_listens_hears_of_what_begins(node: &Node) {
     });
 }
 
+/// In a unit that ends with whoever asked docker.
+fn begin(node: &Node, unit: &str, command: &str) {
+    node.sh(&format!(
+        "systemd-run --quiet --unit={unit} --property=RemainAfterExit=yes --setenv=HOME=/root \
+         --setenv=DOCKER_BUILDKIT=1 {command}"
+    ));
+}
+
+fn begin_build(node: &Node, unit: &str, seconds: u32) {
+    let step = format!("[\"/bin/busybox\", \"sleep\", \"{seconds}\"]");
+    node.write(&format!("/root/{unit}"), format!("FROM lab-box:1\nRUN {step}\n"));
+    begin(node, unit, &format!("sh -c 'docker build --network none - </root/{unit}'"));
+}
+
+/// How a unit stands that `begin` has begun: `running`, `exited` once it has done what it should, or
+/// `failed`.
+fn state(node: &Node, unit: &str) -> String {
+    node.sh(&format!("systemctl show --property=SubState --value {unit}")).trim().to_owned()
+}
+
+/// The process itself, not the client who asks for it and is there before it is.
+fn process(node: &Node, seconds: u32) -> String {
+    let command = format!("/bin/busybox sleep {seconds}");
+    node.run(["pgrep", "--full", "--exact", &command]).stdout.trim().to_owned()
+}
+
+fn await_process(node: &Node, seconds: u32) {
+    eventually("it runs", || (!process(node, seconds).is_empty()).then_some(()));
+}
+
 /// What each kind of restart does to what is going on, which is what the rules rest on.
 fn restarts_interrupt_what_they_are_said_to(node: &Node) {
+    const ATTACHED: [&str; 3] = ["lab-run", "lab-exec", "lab-build"];
     pods::allow(node);
     node.start_container("service");
-    let (_registry, held, image) = held_image(node, "docker");
     let pod = Pod::start(node, "web", &[]);
     let web = pod.run("web", "exec /bin/busybox sleep 1000001");
-    let process = |seconds: u32| {
-        node.run(["pgrep", "--full", &format!("[s]leep {seconds}")]).stdout.trim().to_owned()
-    };
-    let begin = |unit: &str, command: &str, seconds: u32| {
-        node.sh(&format!(
-            "systemd-run --quiet --unit={unit} --setenv=DOCKER_BUILDKIT=1 --setenv=HOME=/root {command}"
-        ));
-        eventually("it runs", || (!process(seconds).is_empty()).then_some(()));
-    };
-    let is_at_it = |unit: &str| node.run(["systemctl", "is-active", unit]).code == 0;
-    node.write(
-        "/root/Dockerfile",
-        "FROM lab-box:1\nRUN [\"/bin/busybox\", \"sleep\", \"1000004\"]\n",
-    );
     let run = "docker run --name job --network none lab-box:1 /bin/busybox sleep 1000002";
-    begin("lab-run", run, 1_000_002);
-    begin("lab-exec", "docker exec service /bin/busybox sleep 1000003", 1_000_003);
-    begin("lab-build", "sh -c 'docker build --network none - </root/Dockerfile'", 1_000_004);
-    let alive = || [1_000_000, 1_000_001].map(process);
+    begin(node, "lab-run", run);
+    begin(node, "lab-exec", "docker exec service /bin/busybox sleep 1000003");
+    begin_build(node, "lab-build", 1_000_004);
+    for seconds in [1_000_002, 1_000_003, 1_000_004] {
+        await_process(node, seconds);
+    }
+    let alive = || [1_000_000, 1_000_001].map(|seconds| process(node, seconds));
     let before = alive();
     thread::scope(|scope| {
         let exec = scope.spawn(|| pod.exec(&web, "/bin/busybox sleep 1000005"));
-        eventually("a command", || (!process(1_000_005).is_empty()).then_some(()));
-        let pull = scope.spawn(|| engine::pull(node, &image));
-        let is_pulled =
-            || words(node, Effect::RestartDocker).iter().any(|one| one.starts_with("image pull"));
-        eventually("the pull is seen", || is_pulled().then_some(()));
-
+        await_process(node, 1_000_005);
         node.restart_by_hand("containerd");
         exec.join().expect("a command").expect_err("it went with containerd");
-        held.let_go();
-        pull.join().expect("a pull").expect("dockerd has pulled by itself");
     });
-    // The shim ends it once it sees that nobody listens any more.
-    eventually("the command's end", || process(1_000_005).is_empty().then_some(()));
     assert_eq!(alive(), before);
-    assert_eq!(["lab-run", "lab-exec", "lab-build"].map(is_at_it), [true; 3]);
+    assert_eq!(ATTACHED.map(|unit| state(node, unit)), ["running"; 3]);
 
     node.write("/etc/docker/daemon.json", "{\"live-restore\": true}");
     node.reload_by_hand();
     node.restart_by_hand("docker");
     assert_eq!(alive(), before);
-    for unit in ["lab-run", "lab-exec", "lab-build"] {
-        eventually("it went with dockerd", || (!is_at_it(unit)).then_some(()));
+    for unit in ATTACHED {
+        eventually("it went with dockerd", || (state(node, unit) == "failed").then_some(()));
     }
+}
+
+/// Also where dockerd has a store of its own: it asks containerd for a lease when it has it all.
+fn docker_needs_containerd_at_the_end_of_a_pull_and_of_no_build(node: &Node) {
+    node.import_box();
+    let (_registry, held, image) = held_image(node, "docker");
+    thread::scope(|scope| {
+        let pull = scope.spawn(|| engine::pull(node, &image));
+        let is_pulled =
+            || words(node, Effect::RestartDocker).iter().any(|one| one.starts_with("image pull"));
+        eventually("the pull is seen", || is_pulled().then_some(()));
+        begin_build(node, "lab-build", 2);
+        await_process(node, 2);
+        node.sh("systemctl stop containerd");
+        held.let_go();
+        eventually("the build works", || (state(node, "lab-build") == "exited").then_some(()));
+        // A newer one may wait for it for a minute first.
+        if node.suite == Suite::Forky {
+            node.sh("systemctl start containerd");
+            _ = pull.join().expect("a pull");
+        } else {
+            let words = pull.join().expect("a pull").expect_err("containerd is away");
+            assert!(words.contains("error creating lease"), "{words}");
+        }
+    });
 }
 
 fn rules_that_are_wrong_make_every_restart_wait(node: &Node) {

@@ -38,16 +38,10 @@ pub(crate) fn ask_docker(node: &Node, host: RegistryHost) -> String {
 /// Asserts one verdict of both runtimes.
 fn expect(node: &Node, host: &str, verdict: Verdict) {
     for answer in answers(node, &[host]) {
-        show(node, &answer);
         assert_eq!(answer.verdict, verdict, "{answer:?}");
         let is_fine = verdict == Verdict::Trusted;
         assert_eq!(answer.cure.is_empty(), is_fine, "{answer:?}");
     }
-}
-
-/// For whoever extends the table of words.
-fn show(node: &Node, answer: &Answer) {
-    println!("{} {} {:?}: {}", node.suite, answer.runtime, answer.verdict, answer.said);
 }
 
 /// Makes both runtimes believe an authority for a registry, without regtrust.
@@ -111,7 +105,6 @@ fn what_was_declared_wrongly_is_named(node: &Node) {
     node.write(&format!("/etc/containerd/certs.d/{name}/hosts.toml"), toml);
     let asked = [(name.parse().unwrap(), Runtime::Containerd)];
     let answer = block_on(ask(&root(node), asked)).remove(0);
-    show(node, &answer);
     // containerd 1.6 says nothing but "400 Bad Request", which can also mean something else.
     let expected = match node.suite {
         Suite::Bookworm => Verdict::NotARegistry,
@@ -127,7 +120,6 @@ fn what_was_declared_wrongly_is_named(node: &Node) {
     let client = corp.client("node");
     node.write(&format!("/etc/docker/certs.d/{}/client.cert", host.name), &client.chain);
     let answer = answers(node, &[&host.name]).remove(0);
-    show(node, &answer);
     assert_eq!(answer.verdict, Verdict::ClientCertificate, "{answer:?}");
 
     forget(node);
@@ -156,7 +148,6 @@ fn without_tls_a_question_takes_the_way_that_a_pull_takes(node: &Node) {
     expect(node, &plain.name(), Verdict::Trusted);
     // A web server that is no registry.
     for answer in answers(node, &[&web]) {
-        show(node, &answer);
         let expected = match answer.runtime {
             Runtime::Docker => Verdict::NotARegistry,
             // It asks for headers alone, and 404 is what a registry would say.
