@@ -176,6 +176,16 @@ pub struct Changed {
     /// Who got something new by it: what is to be withdrawn if the daemon does not take it.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub items: BTreeSet<Item>,
+    /// Who only lost something by it, and is trusted as before until the daemon takes it. There is
+    /// nothing to withdraw from them: that would make them no safer.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub narrowed: BTreeSet<Item>,
+}
+
+impl Changed {
+    pub fn new(at: Timestamp, reason: String, items: BTreeSet<Item>) -> Self {
+        Self { at, reason, items, narrowed: BTreeSet::new() }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -256,6 +256,7 @@ impl Effects {
         } else {
             let mut planned = planned.clone();
             planned.due.items.clear();
+            planned.due.gaining.clear();
             self.down.insert(effect, planned);
         }
     }

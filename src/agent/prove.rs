@@ -1,20 +1,23 @@
 //! Asking the runtimes whether they trust what should be trusted, a few at a time.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
+use self::queue::Queue;
 use super::run::Agent;
 use crate::blocking::joined;
 use crate::plan::ItemState;
 use crate::reconcile::Survey;
 use crate::status::{NodeStatus, State};
 use crate::target::{Believer, Item};
-use crate::trust::entry::{Runtime, Trust};
+use crate::trust::entry::{Entry, Runtime, Trust};
 use crate::trust::host::RegistryHost;
 use crate::verify::{Proof, Verdict};
+
+mod queue;
 
 /// Asking is a connection to a registry; many at once would look like an attack to it.
 const AT_ONCE: usize = 4;
@@ -23,13 +26,18 @@ const AT_ONCE: usize = 4;
 /// a restart it loses for all of a kind; and a fleet that asked for thousands would be an attack, too.
 const AFTER_RESTART: usize = 16;
 
+type Entries = BTreeMap<RegistryHost, Arc<Entry>>;
+
 #[derive(Debug, Default)]
 pub(super) struct Proofs {
+    /// What was wanted by the last run. `None`: there was none, and what is in place by then has been
+    /// asked about by whoever put it there.
+    entries: Option<Entries>,
     /// With the number of the question: an earlier one may be answered later.
     known: BTreeMap<Item, (u64, Proof)>,
     /// Changed, and to be asked about once they are in force.
     changed: BTreeSet<Item>,
-    queue: VecDeque<Item>,
+    queue: Queue,
     /// Questions are numbered as they begin.
     next: u64,
     running: JoinSet<(u64, Proof)>,
@@ -57,17 +65,30 @@ impl Proofs {
     /// Takes note of what changes with a run, and forgets what is gone.
     pub(super) fn note(&mut self, survey: &Survey) {
         let items = &survey.plan.items;
-        self.known.retain(|item, _| items.contains_key(item));
+        let hosts = self.other_hosts(&survey.effective.entries);
+        let is_changed =
+            |item: &Item| survey.plan.pending.contains(item) || hosts.contains(&item.host);
+        self.known.retain(|item, _| items.contains_key(item) && !is_changed(item));
         self.queue.retain(|item| items.contains_key(item));
         self.asked.iter_mut().for_each(|asked| asked.open.retain(|item| items.contains_key(item)));
         for question in self.at_work.values_mut() {
             let item = &question.item;
-            question.is_void |= !items.contains_key(item) || survey.plan.pending.contains(item);
+            question.is_void |= !items.contains_key(item) || is_changed(item);
         }
-        self.changed.extend(survey.plan.pending.iter().cloned());
+        self.changed.extend(items.keys().filter(|item| is_changed(item)).cloned());
         self.changed.retain(|item| {
             item.on != Believer::System && items.get(item) == Some(&ItemState::Written)
         });
+    }
+
+    /// Which hosts are wanted otherwise than at the last run. Files do not tell: trust that is taken
+    /// away leaves none.
+    fn other_hosts(&mut self, entries: &Entries) -> BTreeSet<RegistryHost> {
+        let Some(before) = self.entries.replace(entries.clone()) else { return BTreeSet::new() };
+        let is_other = |(host, entry): &(&RegistryHost, &Arc<Entry>)| {
+            before.get(*host).is_none_or(|before| !before.trusts_like(entry))
+        };
+        entries.iter().filter(is_other).map(|(host, _)| host.clone()).collect()
     }
 
     pub(super) fn known(&self) -> BTreeMap<Item, Proof> {
@@ -86,17 +107,8 @@ impl Proofs {
         let items = status.registries.iter().flat_map(|registry| &registry.items);
         let items: BTreeSet<Item> =
             items.map(|status| &status.item).filter(meant).cloned().collect();
-        self.queue(items.iter().cloned());
+        self.queue.extend(items.iter().cloned());
         self.asked.push(Asked { from: self.next, open: items, reply });
-    }
-
-    /// Once for however many who ask: what is in the queue is asked after all of them.
-    fn queue(&mut self, items: impl IntoIterator<Item = Item>) {
-        for item in items {
-            if !self.queue.contains(&item) {
-                self.queue.push_back(item);
-            }
-        }
     }
 
     /// A runtime has been restarted, and what it has said before is worth less; what it could not be
@@ -111,8 +123,7 @@ impl Proofs {
             all.map(|(item, _)| item.clone())
         };
         let again = with(Verdict::Trusted).take(AFTER_RESTART).chain(with(Verdict::NotAsked));
-        let again: Vec<Item> = again.collect();
-        self.queue(again);
+        self.queue.extend(again);
     }
 
     pub(super) async fn finished(&mut self) -> Option<(u64, Proof)> {
@@ -127,7 +138,7 @@ impl Proofs {
         }
         let mut waiting = self.asked.iter().filter(|asked| asked.from <= number);
         if waiting.any(|asked| asked.open.contains(&item)) {
-            self.queue.push_back(item);
+            self.queue.push(item);
         }
         None
     }
@@ -175,7 +186,7 @@ impl Agent {
         for question in proofs.at_work.values_mut() {
             question.is_void |= ready.contains(&question.item);
         }
-        proofs.queue(ready);
+        proofs.queue.extend(ready);
         proofs.asked.retain(|asked| !asked.reply.is_closed());
         if !self.outfit.habits.perform {
             // In a tree nothing runs that could be asked.
@@ -183,7 +194,7 @@ impl Agent {
             proofs.asked.iter_mut().for_each(|asked| asked.open.clear());
         }
         while proofs.running.len() < AT_ONCE {
-            let Some(item) = proofs.queue.pop_front() else { break };
+            let Some(item) = proofs.queue.pop() else { break };
             let number = proofs.next;
             proofs.next += 1;
             proofs.at_work.insert(number, Question { item: item.clone(), is_void: false });
@@ -197,6 +208,10 @@ impl Agent {
 mod tests {
     use super::super::time;
     use super::*;
+
+    fn queued(proofs: &mut Proofs) -> Vec<Item> {
+        std::iter::from_fn(|| proofs.queue.pop()).collect()
+    }
 
     #[test]
     fn after_a_restart_some_of_those_that_were_trusted_are_asked_about_again() {
@@ -214,10 +229,11 @@ mod tests {
         }
         know("100.corp".to_owned(), Believer::Containerd, Verdict::NotAsked);
         proofs.doubt(Runtime::Containerd);
-        assert_eq!(proofs.queue.len(), 2);
+        assert_eq!(queued(&mut proofs).len(), 2);
         proofs.doubt(Runtime::Docker);
-        assert_eq!(proofs.queue.len(), 2 + AFTER_RESTART);
+        let again = queued(&mut proofs);
+        assert_eq!(again.len(), AFTER_RESTART);
         let is_meant = |item: &Item| item.on == Believer::Docker && item.host.as_str() != "0.corp";
-        assert!(proofs.queue.iter().skip(2).all(is_meant));
+        assert!(again.iter().all(is_meant));
     }
 }

@@ -45,6 +45,7 @@ fn due(effect: Effect) -> Waiting {
         command: effect.command(),
         reasons: BTreeSet::new(),
         items: BTreeSet::new(),
+        gaining: BTreeSet::new(),
         cost: effect.cost(),
         withheld: None,
     };

@@ -70,6 +70,9 @@ pub struct Due {
     pub reasons: BTreeSet<String>,
     /// Who waits for it.
     pub items: BTreeSet<Item>,
+    /// Those of them that get something new by it: what is withdrawn if the daemon does not take it.
+    #[serde(skip)]
+    pub gaining: BTreeSet<Item>,
     pub cost: &'static str,
     /// Why regtrust itself would not do it here, whoever asks.
     pub withheld: Option<&'static str>,
@@ -163,18 +166,19 @@ pub(super) fn due(
     if let Some(tool) = ca_tool {
         let cause = causes.entry(Effect::RunCaTool(tool.layout)).or_default();
         cause.reasons.insert(tool.reason());
-        cause.items.extend(tool.items.iter().cloned());
+        cause.gaining.extend(tool.items.iter().cloned());
         for (effect, reason) in tool.restarts() {
             let cause = causes.entry(effect).or_default();
             cause.reasons.insert(reason);
-            cause.items.extend(tool.items.iter().cloned());
+            cause.gaining.extend(tool.items.iter().cloned());
         }
     }
     for loads in unread(changed, situation.observed) {
         let Some(change) = changed.get(&loads) else { continue };
         let cause = causes.entry(loads.effect()).or_default();
         cause.reasons.insert(change.reason.clone());
-        cause.items.extend(change.items.iter().cloned());
+        cause.gaining.extend(change.items.iter().cloned());
+        cause.narrowed.extend(change.narrowed.iter().cloned());
     }
     // A restart loads what a reload would, but not one that is left to somebody else. Where docker is
     // to keep its containers it has to know that before.
@@ -185,14 +189,16 @@ pub(super) fn due(
         let reload = causes.remove(&Effect::ReloadDocker).unwrap_or_default();
         let restart = causes.entry(Effect::RestartDocker).or_default();
         restart.reasons.extend(reload.reasons);
-        restart.items.extend(reload.items);
+        restart.gaining.extend(reload.gaining);
+        restart.narrowed.extend(reload.narrowed);
     }
-    let due = |(effect, Causes { reasons, items }): (Effect, Causes)| Due {
+    let due = |(effect, Causes { reasons, gaining, narrowed }): (Effect, Causes)| Due {
         effect,
+        items: gaining.union(&narrowed).cloned().collect(),
+        gaining,
         command: command(effect, ca_tool),
         withheld: withheld(effect, situation.restart),
         reasons,
-        items,
         cost: effect.cost(),
     };
     causes.into_iter().map(due).collect()
@@ -202,5 +208,6 @@ pub(super) fn due(
 #[derive(Debug, Default)]
 struct Causes {
     reasons: BTreeSet<String>,
-    items: BTreeSet<Item>,
+    gaining: BTreeSet<Item>,
+    narrowed: BTreeSet<Item>,
 }

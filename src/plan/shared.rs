@@ -85,22 +85,17 @@ fn editable<'a>(
 impl Shared {
     /// Notes that a daemon has to load something. Who waited for an earlier change that it has not
     /// read either is still waiting.
-    fn note_unread(
-        &mut self,
-        loads: Loads,
-        situation: &Situation<'_>,
-        reason: String,
-        mut items: BTreeSet<Item>,
-    ) {
+    fn note_unread(&mut self, loads: Loads, situation: &Situation<'_>, mut change: Changed) {
         if !loads.has_listener(situation.observed) {
             return;
         }
         if effect::unread(&self.changed, situation.observed).contains(&loads)
             && let Some(before) = self.changed.get_mut(&loads)
         {
-            items.append(&mut before.items);
+            change.items.append(&mut before.items);
+            change.narrowed.append(&mut before.narrowed);
         }
-        self.changed.insert(loads, Changed { at: situation.now, reason, items });
+        self.changed.insert(loads, change);
     }
 
     fn conflict(

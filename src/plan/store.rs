@@ -156,7 +156,7 @@ fn note_unread_roots(at: Timestamp, situation: &Situation<'_>, ledger: &mut Ledg
         let is_acknowledged = situation.acknowledged.contains(&loads);
         if !is_acknowledged {
             let items = in_store(situation, |_| true);
-            ledger.changed.insert(loads, Changed { at, reason: reason_to_load(loads), items });
+            ledger.changed.insert(loads, Changed::new(at, reason_to_load(loads), items));
         }
     }
 }

@@ -146,6 +146,29 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Whether the runtimes are told the same by both. For whom and for how long is another question,
+    /// and so is who says so.
+    pub fn trusts_like(&self, other: &Self) -> bool {
+        self.told() == other.told()
+    }
+
+    fn told(&self) -> impl PartialEq {
+        // Without `..`: a new field does not compile until somebody has decided on which side it is.
+        let Self {
+            host,
+            trust,
+            client,
+            system_store,
+            mirrors,
+            fallback,
+            reason: _,
+            until: _,
+            runtimes: _,
+            origin: _,
+        } = self;
+        (host, trust, client, system_store, mirrors, fallback)
+    }
+
     pub fn is_for(&self, runtime: Runtime) -> bool {
         self.runtimes.as_ref().is_none_or(|runtimes| runtimes.contains(&runtime))
     }

@@ -162,7 +162,7 @@ impl Agent {
         now: Timestamp,
     ) -> bool {
         let effect = planned.due.effect;
-        let items = self.still_wanted(&planned.due.items);
+        let items = self.still_wanted(&planned.due.gaining);
         self.effects.fail(planned, &why, healthy, now);
         // What takes something back and fails in its turn is tried later, and not for ever at once.
         if items.is_empty() {
@@ -203,6 +203,7 @@ impl Planned {
             command: effect.command(),
             reasons: BTreeSet::new(),
             items: BTreeSet::new(),
+            gaining: BTreeSet::new(),
             cost: effect.cost(),
             withheld: None,
         };

@@ -138,3 +138,51 @@ async fn an_answer_that_comes_late_is_not_the_newest() {
     }
     assert_eq!(verdict(&scene.handle.status.borrow()), Some(Verdict::Trusted));
 }
+
+/// No file is written for it: what was there goes.
+#[tokio::test]
+async fn what_is_trusted_less_is_asked_about_again() {
+    let scene = Scene::with_docker().await;
+    scene.push(vec![of_docker("ca")], None).await;
+    scene.until("proved", |status| verdict(status) == Some(Verdict::Trusted)).await;
+    let refused = scene.next_answer(Verdict::UnknownAuthority);
+    scene.push(vec![of_docker("system")], None).await;
+    scene.questions(2).await;
+    assert_eq!(verdict(&scene.handle.status.borrow()), None, "what was said is about the CA");
+    refused.add_permits(1);
+    let is_told = |status: &NodeStatus| verdict(status) == Some(Verdict::UnknownAuthority);
+    scene.until("told", is_told).await;
+}
+
+#[tokio::test]
+async fn what_is_verified_from_now_on_is_asked_about_once_docker_knows_of_it() {
+    let scene = Scene::with_docker().await;
+    scene.push(vec![of_docker("insecure")], None).await;
+    scene.until("proved", |status| verdict(status) == Some(Verdict::Trusted)).await;
+    let gate = scene.close_gate();
+    scene.push(vec![of_docker("system")], None).await;
+    scene.look().await;
+    let is_waiting = |status: &NodeStatus| {
+        let registry = status.registry(&HOST.parse().unwrap());
+        registry.is_some_and(crate::status::Registry::is_waiting)
+    };
+    assert!(is_waiting(&scene.handle.status.borrow()), "docker does not verify it yet");
+    assert_eq!(scene.world.asked.lock().unwrap().len(), 1);
+    gate.add_permits(9);
+    scene.questions(2).await;
+    scene.until("proved", |status| verdict(status).is_some() && !is_waiting(status)).await;
+}
+
+#[tokio::test]
+async fn a_docker_that_does_not_reload_takes_nothing_from_who_is_trusted_less() {
+    let scene = Scene::with_docker().await;
+    scene.push(vec![of_docker("insecure")], None).await;
+    scene.until("settled", |status| status.phase == Phase::Settled).await;
+    let failed = Outcome::Failed { message: "no".to_owned(), healthy: true };
+    scene.world.outcomes.lock().unwrap().push_back(failed);
+    scene.push(vec![of_docker("ca")], None).await;
+    scene.until("trouble", |status| status.phase == Phase::Degraded).await;
+    let status = Arc::clone(&scene.handle.status.borrow());
+    let state = &status.registry(&HOST.parse().unwrap()).unwrap().items[0].state;
+    assert_eq!(*state, State::Waiting("to reload docker".to_owned()));
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Shared, editable};
-use crate::ledger::{ConfigOwned, Ledger, Loads};
+use crate::ledger::{Changed, ConfigOwned, Ledger, Loads};
 use crate::path::NodePath;
 use crate::plan::Situation;
 use crate::plan::files::Drift;
@@ -80,7 +80,8 @@ fn note_change(
     shared: &mut Shared,
 ) {
     let reason = format!("`config_path` in {path} is read when containerd starts");
-    shared.note_unread(Loads::ContainerdConfig, situation, reason, needing.clone());
+    let change = Changed::new(situation.now, reason, needing.clone());
+    shared.note_unread(Loads::ContainerdConfig, situation, change);
 }
 
 /// The value that we set is not there any more, and is set again.

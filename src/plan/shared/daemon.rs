@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Shared, editable};
-use crate::ledger::{DaemonOwned, Ledger, Loads};
+use crate::ledger::{Changed, DaemonOwned, Ledger, Loads};
 use crate::plan::files::Drift;
 use crate::plan::wants::AllWants;
 use crate::plan::{Situation, effect};
 use crate::target::docker_daemon::{self, DaemonWants, Ending, Goal, Goals, Key, live_restore};
 use crate::target::{Believer, Item, Target};
+
+const INSECURE: Key = Key::InsecureRegistries;
+const MIRRORS: Key = Key::RegistryMirrors;
 
 /// The elements under each key that is in the file.
 type Lists = BTreeMap<Key, Vec<String>>;
@@ -31,8 +34,8 @@ pub(super) fn settle(
         ending: ending(key, situation, owned, shared),
     };
     let goals = Goals {
-        insecure: goal(Key::InsecureRegistries),
-        mirrors: goal(Key::RegistryMirrors),
+        insecure: goal(INSECURE),
+        mirrors: goal(MIRRORS),
         live_restore: switch(situation, owned, shared),
     };
     let is_ours = !owned.is_nothing() || owned.created_file;
@@ -53,9 +56,10 @@ pub(super) fn settle(
             let after = docker_daemon::lists(merged.text.as_deref());
             shared.drift.extend(drift(owned, &before, &after));
             let added = added(&wants.daemon, &before, &after);
-            note_change(situation, &before, &after, &added, shared);
+            let narrowed = narrowed(&wants.items, &before, &after);
+            shared.pending.extend(added.iter().chain(&narrowed).cloned());
+            note_change(situation, (&before, &after), added, narrowed, shared);
             note_switch(situation, said, live_restore::says(merged.text.as_deref()), shared);
-            shared.pending.extend(added);
             shared.docker_daemon = merged.owned;
         }
         Err(why) => {
@@ -79,9 +83,9 @@ fn free<'a>(
 
 fn all(wants: &DaemonWants) -> impl Iterator<Item = (Key, &str, &BTreeSet<Item>)> {
     let insecure = wants.insecure.iter();
-    let insecure = insecure.map(|(name, items)| (Key::InsecureRegistries, name.as_str(), items));
+    let insecure = insecure.map(|(name, items)| (INSECURE, name.as_str(), items));
     let mirrors = wants.mirrors.iter();
-    insecure.chain(mirrors.map(|(url, items)| (Key::RegistryMirrors, url.as_str(), items)))
+    insecure.chain(mirrors.map(|(url, items)| (MIRRORS, url.as_str(), items)))
 }
 
 /// What is ours and belongs to a registry that is blocked, whatever is wanted for it now: it gets
@@ -91,13 +95,13 @@ fn held(owned: &DaemonOwned, blocked: &BTreeSet<Item>, before: &Lists) -> Lists 
     let mut hosts: BTreeSet<String> = on_docker().map(|item| item.host.to_string()).collect();
     let mut held = Lists::new();
     if on_docker().any(|item| item.host.is_docker_hub()) {
-        let mirrors = ours(Key::RegistryMirrors, owned, before);
-        hosts.extend(mirrors.iter().map(|url| Key::RegistryMirrors.host(url)));
-        held.insert(Key::RegistryMirrors, mirrors);
+        let mirrors = ours(MIRRORS, owned, before);
+        hosts.extend(mirrors.iter().map(|url| MIRRORS.host(url)));
+        held.insert(MIRRORS, mirrors);
     }
-    let mut insecure = ours(Key::InsecureRegistries, owned, before);
-    insecure.retain(|element| hosts.contains(&Key::InsecureRegistries.host(element)));
-    held.insert(Key::InsecureRegistries, insecure);
+    let mut insecure = ours(INSECURE, owned, before);
+    insecure.retain(|element| hosts.contains(&INSECURE.host(element)));
+    held.insert(INSECURE, insecure);
     held
 }
 
@@ -143,7 +147,8 @@ fn note_switch(
         Some(other) if other.at == situation.now => format!("{}; {reason}", other.reason),
         _ => reason,
     };
-    shared.note_unread(Loads::DockerDaemon, situation, reason, BTreeSet::new());
+    let change = Changed::new(situation.now, reason, BTreeSet::new());
+    shared.note_unread(Loads::DockerDaemon, situation, change);
 }
 
 fn ending(key: Key, situation: &Situation<'_>, owned: &DaemonOwned, shared: &Shared) -> Ending {
@@ -185,13 +190,32 @@ fn added(wants: &DaemonWants, before: &Lists, after: &Lists) -> BTreeSet<Item> {
         .collect()
 }
 
+/// Who loses an element and is declared all the same: until dockerd has read that, it is trusted as
+/// it was. Docker Hub loses its mirrors, and what they are trusted with.
+fn narrowed(items: &[Item], before: &Lists, after: &Lists) -> BTreeSet<Item> {
+    let (was, is) = (pairs(before), pairs(after));
+    let gone: BTreeSet<(Key, String)> =
+        was.difference(&is).map(|(key, element)| (*key, key.host(element))).collect();
+    if gone.is_empty() {
+        return BTreeSet::new();
+    }
+    let lists = [before, after].into_iter().filter_map(|lists| lists.get(&MIRRORS)).flatten();
+    let mirrors: BTreeSet<String> = lists.map(|url| MIRRORS.host(url)).collect();
+    let concerns_hub = gone.iter().any(|(key, host)| *key == MIRRORS || mirrors.contains(host));
+    let is_concerned = |item: &&Item| {
+        let is_gone = || gone.contains(&(INSECURE, item.host.to_string()));
+        item.on == Believer::Docker && (is_gone() || concerns_hub && item.host.is_docker_hub())
+    };
+    items.iter().filter(is_concerned).cloned().collect()
+}
+
 /// What counts is what dockerd makes of the file, not whose elements they are. A key that goes is
 /// none of its business: it keeps what it has, and that was an empty list by then.
 fn note_change(
     situation: &Situation<'_>,
-    before: &Lists,
-    after: &Lists,
-    added: &BTreeSet<Item>,
+    (before, after): (&Lists, &Lists),
+    added: BTreeSet<Item>,
+    narrowed: BTreeSet<Item>,
     shared: &mut Shared,
 ) {
     let reasons: Vec<String> = after
@@ -200,7 +224,8 @@ fn note_change(
         .map(|(key, list)| reason(*key, before.get(key).map_or(&[], Vec::as_slice), list))
         .collect();
     if !reasons.is_empty() {
-        shared.note_unread(Loads::DockerDaemon, situation, reasons.join("; "), added.clone());
+        let change = Changed::new(situation.now, reasons.join("; "), added);
+        shared.note_unread(Loads::DockerDaemon, situation, Changed { narrowed, ..change });
     }
 }
 

@@ -1,6 +1,8 @@
 //! daemon.json: the two steps of an ending, what needs a reload, and what somebody else did to it.
 
-use crate::ledger::Loads;
+use std::collections::BTreeSet;
+
+use crate::ledger::{Changed, Loads};
 use crate::observed::{Flag, Found, Running};
 use crate::plan::fixtures::*;
 use crate::target::Believer;
@@ -76,7 +78,7 @@ fn a_restart_does_not_take_the_place_of_the_reload_that_keeps_containers() {
     node.declare(insecure("a.corp"));
     node.apply();
     let at = node.now;
-    let roots = crate::ledger::Changed { at, reason: "roots".to_owned(), items: [].into() };
+    let roots = Changed::new(at, "roots".to_owned(), [].into());
     node.ledger.changed.insert(Loads::DockerRoots, roots);
     assert_eq!(due(&node.plan()), ["systemctl restart docker"]);
     node.live_restore = Some(true);
@@ -244,4 +246,44 @@ fn an_insecure_mirror_means_the_same_on_every_runtime() {
     let plain = hosts.find("[host.\"http://m.corp\"]").unwrap();
     assert!(tls < plain && hosts.contains("skip_verify = true"), "{hosts}");
     assert!(node.plan().changes.is_empty());
+}
+
+/// Else it would be called in force while dockerd goes on without verifying.
+#[test]
+fn who_is_to_be_verified_from_now_on_waits_for_the_reload() {
+    for after in [with_ca("a.corp"), entry("a.corp", Trust::System)] {
+        let mut node = Node::with_docker("26.1.5");
+        node.declare(insecure("a.corp"));
+        node.declare(insecure("b.corp"));
+        node.apply();
+        node.acknowledged.insert(Loads::DockerDaemon);
+        node.apply();
+        node.declare(after);
+        let plan = node.apply();
+        let narrowed = BTreeSet::from([item("a.corp", Believer::Docker)]);
+        assert_eq!(plan.pending, narrowed);
+        // There is nothing to withdraw from it if dockerd fails to reload.
+        assert_eq!((&plan.due[0].items, plan.due[0].gaining.len()), (&narrowed, 0));
+        assert_eq!(node.plan().due[0].items, narrowed, "as long as it has not");
+        node.declare(insecure("c.corp"));
+        let both = node.apply().due.swap_remove(0);
+        let gaining = BTreeSet::from([item("c.corp", Believer::Docker)]);
+        assert_eq!((both.items, both.gaining), (&narrowed | &gaining, gaining));
+    }
+}
+
+#[test]
+fn docker_hub_waits_for_the_reload_that_takes_its_mirror_or_has_it_verified() {
+    let with = |trust: Trust| hub(&[("m.corp", trust)]);
+    let docker_hub = BTreeSet::from([item("docker.io", Believer::Docker)]);
+    for after in [with(Trust::System), hub(&[])] {
+        let mut node = Node::with_docker("26.1.5");
+        node.declare(with(Trust::Insecure));
+        node.apply();
+        node.acknowledged.insert(Loads::DockerDaemon);
+        node.apply();
+        node.declare(after);
+        let plan = node.apply();
+        assert_eq!((&plan.due[0].items, &plan.pending), (&docker_hub, &docker_hub));
+    }
 }

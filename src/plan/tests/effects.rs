@@ -14,7 +14,7 @@ const RESTART: &str = "systemctl restart docker";
 fn overdue(loads: &[Loads]) -> Node {
     let mut node = Node::with_docker("26.1.5");
     for one in loads {
-        let changed = Changed { at: at("10:00"), reason: format!("{one:?}"), items: [].into() };
+        let changed = Changed::new(at("10:00"), format!("{one:?}"), [].into());
         node.ledger.changed.insert(*one, changed);
     }
     node
