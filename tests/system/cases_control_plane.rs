@@ -6,7 +6,8 @@ use regtrust::api::v1::item_status::State;
 use regtrust::api::v1::{ApplyRequest, ApplyResponse, Registry, Trust, Verdict, WaitFor};
 
 use crate::case::{Case, case};
-use crate::lab::daemon::{Daemon, block_on, connect, outside};
+use crate::lab::daemon::{Daemon, connect};
+use crate::lab::wait::block_on;
 use crate::lab::{Authority, Node, Setup, Witness, python};
 
 pub(crate) const CASES: &[Case] = &[
@@ -21,7 +22,7 @@ fn a_control_plane_in_python_does_all_that_the_contract_says(node: &Node) {
     let _daemon = Daemon::start(node);
     let authority = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(authority.path(), Authority::new("corp").root).unwrap();
-    let socket = outside(node, SOCKET).display().to_string();
+    let socket = node.outside(SOCKET).display().to_string();
     let authority = authority.path().display().to_string();
     let said = python::run("control_plane.py", &[&socket, "{generated}", &authority]);
     eprintln!("{}: {}", node.suite, said.trim());

@@ -2,7 +2,6 @@
 //! node's root seen from outside, which is how a container sees its host.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 
 use regtrust::content::Sha256Hex;
@@ -13,7 +12,7 @@ use regtrust::plan::work::{CaToolRun, DaemonShows, IfDown, Work};
 use regtrust::runtime::changes::Calm;
 
 use crate::case::{Case, case};
-use crate::lab::wait::eventually;
+use crate::lab::wait::{block_on, eventually};
 use crate::lab::{Authority, Node, Witness};
 
 pub(crate) const CASES: &[Case] = &[
@@ -36,12 +35,7 @@ const CONFIG: &str = "/etc/containerd/config.toml";
 const TOOL: &str = "/usr/sbin/update-ca-certificates";
 
 pub(crate) fn root(node: &Node) -> Arc<NodeRoot> {
-    let path = format!("/proc/{}/root", node.init());
-    Arc::new(NodeRoot::open(Path::new(&path)).unwrap())
-}
-
-pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+    Arc::new(NodeRoot::open(&node.outside("")).unwrap())
 }
 
 pub(crate) fn perform(node: &Node, work: &Work) -> Outcome {

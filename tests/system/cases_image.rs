@@ -9,7 +9,6 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use crate::case::{Case, case};
-use crate::lab::daemon::outside;
 use crate::lab::etc::{difference, etc};
 use crate::lab::kubelet::{Agent, By};
 use crate::lab::manifest::Manifest;
@@ -179,7 +178,7 @@ fn name() -> String {
 
 fn bring_image(node: &Node) -> &'static str {
     const THERE: &str = "/root/regtrust.tar";
-    std::fs::copy(image(), outside(node, THERE)).expect("a copy");
+    node.bring(image(), THERE);
     THERE
 }
 

@@ -3,7 +3,6 @@
 //! The program's own eyes, looking at the node through its root: each case begins something, sees it,
 //! ends it, and sees that nothing is left.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -11,18 +10,18 @@ use std::time::Duration;
 use jiff::Timestamp;
 use regtrust::effect::{Effects as _, Outcome, Systemd};
 use regtrust::jobs::{Occupancy, Source};
-use regtrust::node::root::NodeRoot;
 use regtrust::plan::effect::Effect;
 use regtrust::plan::work::{DaemonShows, IfDown, Work};
 use regtrust::runtime::busy;
 use regtrust::runtime::changes::changes;
 
 use crate::case::{Case, case};
+use crate::cases_effects_api::root;
 use crate::lab::held::Held;
 use crate::lab::node::LIMIT;
 use crate::lab::pods::{self, Pod};
 use crate::lab::registry::Registry;
-use crate::lab::wait::eventually;
+use crate::lab::wait::{block_on, eventually};
 use crate::lab::{Declaration, Node, Puller, Suite, Witness, cri, engine};
 
 pub(crate) const CASES: &[Case] = &[
@@ -46,12 +45,7 @@ fn occupancy(node: &Node, effect: Effect) -> Occupancy {
 }
 
 fn occupancy_at(node: &Node, effect: Effect, now: Timestamp) -> Occupancy {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.expect("a runtime").block_on(busy::occupancy(&Arc::new(root(node)), effect, now))
-}
-
-fn root(node: &Node) -> NodeRoot {
-    NodeRoot::open(Path::new(&format!("/proc/{}/root", node.init()))).expect("a root")
+    block_on(busy::occupancy(&root(node), effect, now))
 }
 
 /// Its words.
@@ -241,9 +235,8 @@ const QUIET: Duration = Duration::from_secs(1);
 
 fn whoever_listens_hears_of_what_begins(node: &Node) {
     node.start_container("warm");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.expect("a runtime").block_on(async {
-        let root = Arc::new(root(node));
+    block_on(async {
+        let root = root(node);
         let mut changes = changes(&root, Timestamp::now()).await.expect("both can be heard");
         // What began right before may still be told.
         while tokio::time::timeout(QUIET, changes.next()).await.is_ok() {}

@@ -5,7 +5,6 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use crate::case::{Case, case};
-use crate::lab::daemon::outside;
 use crate::lab::etc::{difference, etc};
 use crate::lab::wait::eventually;
 use crate::lab::{Authority, Declaration, Host, Node, Puller, Setup, Suite, Witness};
@@ -46,8 +45,7 @@ fn packages() -> &'static Path {
 /// Puts a package onto the node, into /root.
 fn bring(node: &Node, package: &str) {
     let file = package.rsplit('/').next().expect("a name");
-    std::fs::copy(packages().join(package), outside(node, &format!("/root/{file}")))
-        .expect("a copy");
+    node.bring(&packages().join(package), &format!("/root/{file}"));
 }
 
 /// A node as it is before anybody has heard of regtrust.

@@ -9,9 +9,9 @@ use regtrust::api::v1::{
 
 use crate::case::{Case, case};
 use crate::lab::archive::Member;
-use crate::lab::daemon::{Daemon, block_on, connect, registry};
+use crate::lab::daemon::{Daemon, connect, registry};
 use crate::lab::lease::Lease;
-use crate::lab::wait::eventually;
+use crate::lab::wait::{block_on, eventually};
 use crate::lab::{Authority, Declaration, Node, Suite, Witness};
 
 mod killed;
@@ -120,8 +120,7 @@ fn logged(node: &Node, message: &str, field: &str, value: &str) -> usize {
 }
 
 fn log(node: &Node, message: &str) -> Vec<serde_json::Value> {
-    let journal =
-        node.sh("journalctl --sync; journalctl --unit regtrustd.service --boot --output json");
+    let journal = node.logged("--output=json --unit=regtrustd.service");
     let entries = journal.lines().map(|line| serde_json::from_str(line).unwrap());
     entries.filter(|entry: &serde_json::Value| entry["MESSAGE"] == message).collect()
 }
@@ -132,9 +131,7 @@ fn orders(node: &Node) -> usize {
 
 /// What systemd has said of a unit since the node booted, by the number of the message.
 fn told_of(node: &Node, unit: &str, message: &str) -> Vec<serde_json::Value> {
-    node.run(["journalctl", "--sync"]);
-    let words = format!("journalctl --boot --output=json UNIT={unit} MESSAGE_ID={message}");
-    let lines = node.sh(&words);
+    let lines = node.logged(&format!("--output=json UNIT={unit} MESSAGE_ID={message}"));
     lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 

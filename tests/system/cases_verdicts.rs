@@ -10,8 +10,8 @@ use regtrust::verify::ask::{Answer, ask};
 use regtrust::verify::classify::Verdict;
 
 use crate::case::{Case, case};
-use crate::cases_effects_api::{DAEMON, block_on, perform, root};
-use crate::lab::wait::eventually;
+use crate::cases_effects_api::{DAEMON, perform, root};
+use crate::lab::wait::{block_on, eventually};
 use crate::lab::{Authority, Node, Setup, Suite, Witness};
 
 pub(crate) const CASES: &[Case] = &[

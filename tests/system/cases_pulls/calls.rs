@@ -3,7 +3,8 @@
 use regtrust::api::v1::{ApplyRequest, Phase, Registry, Trust, WaitFor};
 
 use crate::chance::{Chance, seed};
-use crate::lab::daemon::{Daemon, block_on, connect};
+use crate::lab::daemon::{Daemon, connect};
+use crate::lab::wait::block_on;
 use crate::lab::{Authority, Node, Witness};
 
 use super::estate::Estate;

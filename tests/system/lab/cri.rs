@@ -16,6 +16,7 @@ use tonic_prost::ProstCodec;
 use tower::service_fn;
 
 use super::node::{LIMIT, Node};
+use super::wait::block_on;
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct ImageSpec {
@@ -132,11 +133,10 @@ where
     A: prost::Message + Default + 'static,
 {
     // The socket as this machine sees it: the client is not on the node, and need not be.
-    let socket = format!("/proc/{}/root/run/containerd/containerd.sock", node.init());
+    let socket = node.outside("/run/containerd/containerd.sock");
     let method = format!("/runtime.v1.{method}");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.expect("a runtime").block_on(async {
-        let mut client = tonic::client::Grpc::new(connect(PathBuf::from(socket)).await?);
+    block_on(async {
+        let mut client = tonic::client::Grpc::new(connect(socket).await?);
         client.ready().await.map_err(|error| error.to_string())?;
         let path = PathAndQuery::try_from(method).expect("a path");
         let request = tonic::Request::new(request);

@@ -11,13 +11,12 @@ use regtrust::api::v1::{
     WatchStatusRequest,
 };
 use tokio::net::UnixStream;
-use tokio::runtime::Runtime;
 use tokio::time::timeout;
 use tonic::Streaming;
 use tonic::transport::{Channel, Endpoint};
 
 use super::node::Node;
-use super::wait::DEADLINE;
+use super::wait::{DEADLINE, block_on, runtime};
 
 const PROGRAM: &str = "/usr/bin/regtrustd";
 /// Where the packages put them.
@@ -189,10 +188,6 @@ pub(crate) fn items(status: &NodeStatus, host: &str, state: State) -> Vec<ItemSt
     items.into_iter().filter(|item| item.state() == state).collect()
 }
 
-pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
-    runtime().block_on(future)
-}
-
 /// The last of what has been said, waiting a little for the first. `None`: nothing more will be;
 /// `Some(None)`: nothing was.
 async fn newest(told: &mut Streaming<NodeStatus>, wait: Duration) -> Option<Option<NodeStatus>> {
@@ -205,17 +200,13 @@ async fn newest(told: &mut Streaming<NodeStatus>, wait: Duration) -> Option<Opti
     Some(newest)
 }
 
-fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
-}
-
 pub(crate) async fn connect(node: &Node) -> Result<NodeClient<Channel>, tonic::transport::Error> {
     connect_to(socket(node)).await
 }
 
 /// The administrator's.
 pub(super) fn socket(node: &Node) -> PathBuf {
-    outside(node, "/run/regtrust/admin.sock")
+    node.outside("/run/regtrust/admin.sock")
 }
 
 pub(super) async fn connect_to(
@@ -239,11 +230,6 @@ pub(crate) fn shipped(name: &str) -> Vec<u8> {
 fn daemon_program() -> PathBuf {
     let given = std::env::var_os("REGTRUST_DAEMON").map(PathBuf::from);
     given.unwrap_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_regtrustd")))
-}
-
-/// A path of the node, as this machine finds it.
-pub(crate) fn outside(node: &Node, path: &str) -> PathBuf {
-    PathBuf::from(format!("/proc/{}/root{path}", node.init()))
 }
 
 /// A process of the node, as this machine numbers it.

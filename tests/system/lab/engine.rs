@@ -102,7 +102,7 @@ fn talk(node: &Node, method: &str, path: &str, body: &str) -> io::Result<String>
 }
 
 fn send(node: &Node, method: &str, path: &str, body: &str) -> io::Result<UnixStream> {
-    let mut stream = UnixStream::connect(format!("/proc/{}/root/run/docker.sock", node.init()))?;
+    let mut stream = UnixStream::connect(node.outside("/run/docker.sock"))?;
     stream.set_read_timeout(Some(LIMIT))?;
     write!(
         stream,

@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::fs::{self, AtFlags, Mode, OFlags, ResolveFlags};
@@ -37,14 +37,19 @@ impl Node {
         }
     }
 
-    /// Puts a program of this machine onto the node.
+    /// A path of the node, as this machine finds it. Links on the way are this machine's.
+    pub(crate) fn outside(&self, path: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root{path}", self.init()))
+    }
+
+    /// Puts a file of this machine onto the node.
     ///
-    /// Another process writes it, as with all programs here. A file that is open for writing cannot be
+    /// Another process writes it, for it may be a program. A file that is open for writing cannot be
     /// executed, and what this process has open is open for a moment in whatever it starts meanwhile.
-    pub(crate) fn bring(&self, program: &Path, path: &str) {
-        let to = format!("/proc/{}/root{path}", self.init());
-        let copied = Command::new("cp").arg("--remove-destination").arg(program).arg(&to).status();
-        assert!(copied.expect("cp starts").success(), "{} is not copied", program.display());
+    pub(crate) fn bring(&self, file: &Path, path: &str) {
+        let mut copy = Command::new("cp");
+        let copied = copy.arg("--remove-destination").arg(file).arg(self.outside(path)).status();
+        assert!(copied.expect("cp starts").success(), "{} is not copied", file.display());
     }
 
     /// The text of a file on the node; `None` where there is none.
@@ -60,9 +65,8 @@ impl Node {
     }
 
     fn root(&self) -> rustix::io::Result<OwnedFd> {
-        let path = format!("/proc/{}/root", self.init());
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        fs::open(path, flags, Mode::empty())
+        fs::open(self.outside(""), flags, Mode::empty())
     }
 }
 

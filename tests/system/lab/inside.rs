@@ -48,9 +48,11 @@ pub(super) struct Ran {
 impl Ran {
     /// What there is to say where no node is.
     pub(super) fn nowhere() -> Self {
-        let stderr = "the node is not there\n".to_owned();
-        let output = Output { code: NOT_EXECUTED, stdout: String::new(), stderr };
-        Self { output, in_time: true }
+        Self::not_started(NOT_EXECUTED, "the node is not there\n".to_owned())
+    }
+
+    fn not_started(code: i32, stderr: String) -> Self {
+        Self { output: Output { code, stdout: String::new(), stderr }, in_time: true }
     }
 }
 
@@ -83,11 +85,9 @@ impl Inside {
         match self.start(arguments) {
             Ok(child) => attend(child, stdin, limit),
             Err(error) => {
-                let stderr = format!("{}: {error}\n", arguments[0]);
                 let is_absent = error.kind() == io::ErrorKind::NotFound;
                 let code = if is_absent { NOT_FOUND } else { NOT_EXECUTED };
-                let output = Output { code, stdout: String::new(), stderr };
-                Ran { output, in_time: true }
+                Ran::not_started(code, format!("{}: {error}\n", arguments[0]))
             }
         }
     }

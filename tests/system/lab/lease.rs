@@ -6,8 +6,9 @@ use std::thread::{self, JoinHandle};
 use regtrust::api::v1::HoldJobRequest;
 use tokio::sync::oneshot;
 
-use super::daemon::{block_on, connect_to, socket};
+use super::daemon::{connect_to, socket};
 use super::node::Node;
+use super::wait::block_on;
 
 /// Holds until it is dropped: its connection ends with it, and with that the job.
 #[derive(Debug)]

@@ -212,8 +212,12 @@ impl Node {
 
     /// What a unit wrote to the journal since the node booted.
     pub(crate) fn journal(&self, unit: &str) -> String {
-        self.run(["journalctl", "--sync"]);
-        self.sh(&format!("journalctl --boot --output=cat --unit={unit}"))
+        self.logged(&format!("--output=cat --unit={unit}"))
+    }
+
+    /// What the journal has of this boot, chosen and printed as `journalctl` is told.
+    pub(crate) fn logged(&self, arguments: &str) -> String {
+        self.sh(&format!("journalctl --sync; journalctl --boot {arguments}"))
     }
 
     /// The end of every unit's journal that a failed case could be about.

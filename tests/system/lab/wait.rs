@@ -2,8 +2,19 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use tokio::runtime::Runtime;
+
 /// Longer than anything takes on a busy machine, shorter than anyone's patience with a hung one.
 pub(super) const DEADLINE: Duration = Duration::from_mins(2);
+
+/// For one case, which waits and does nothing beside.
+pub(super) fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    runtime().block_on(future)
+}
 
 /// Asks again and again until there is an answer.
 pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
