@@ -50,6 +50,7 @@ pub struct NodeStatus {
     /// One sentence: what an operator wants to know first.
     pub summary: String,
     pub generation: u64,
+    /// In the order of their hosts.
     pub registries: Vec<Registry>,
     pub due: Vec<Waiting>,
     pub conflicts: Vec<Conflict>,
@@ -257,7 +258,8 @@ impl NodeStatus {
     }
 
     pub fn registry(&self, host: &RegistryHost) -> Option<&Registry> {
-        self.registries.iter().find(|registry| registry.host == *host)
+        let at = self.registries.binary_search_by(|registry| registry.host.cmp(host)).ok()?;
+        self.registries.get(at)
     }
 
     pub fn errors(&self) -> usize {
