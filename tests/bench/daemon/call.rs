@@ -3,9 +3,6 @@
 //!
 //! The bare calls write what the runtimes read and nothing else: regtrustd's own records and its
 //! journal, which make all of it one change that a crash cannot halve, are its to pay for.
-//!
-//! Beside other registries it looks at their files as well, as any run does. So there it may take what
-//! a run with nothing to do may take for them, which is 3 × reading them, on top of the 4 × for its own.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -26,27 +23,14 @@ const TURNS: usize = 100;
 const AT_LEAST: usize = 10;
 const LONGEST: Duration = Duration::from_secs(40);
 const WARM_UP: usize = 3;
-/// The daemon looks again after every change of files, its own included. The next call comes to one
-/// that is done with that, as in life.
-const REST: Duration = Duration::from_millis(500);
 const PLAYS: usize = 5;
 const BAR: f64 = 4.0;
-/// The bar of a run with nothing to do, which `--bench apply` measures.
-const BAR_OF_OTHERS: f64 = 3.0;
 const ANSIBLE_BAR: f64 = 150.0;
 
 /// One turn of each, in seconds.
 struct Turn {
     regtrust: f64,
     bare: f64,
-    /// Opening and reading what the other registries have.
-    others: f64,
-}
-
-impl Turn {
-    fn allowed(&self) -> f64 {
-        BAR * self.bare + BAR_OF_OTHERS * self.others
-    }
 }
 
 struct Node<'a> {
@@ -76,23 +60,14 @@ pub(crate) fn measure(scratch: &Path, bars: &mut Bars) {
 fn report(turns: &[Turn], bars: &mut Bars) {
     let of = |field: fn(&Turn) -> f64| sorted(turns.iter().map(field));
     let (ours, theirs) = (of(|turn| turn.regtrust), of(|turn| turn.bare));
-    let others = of(|turn| turn.others);
     let ratios = of(|turn| turn.regtrust / turn.bare);
-    let shares = of(|turn| turn.regtrust / turn.allowed());
-    for (name, all) in [
-        ("request to acknowledgement", &ours),
-        ("bare durable writes", &theirs),
-        ("bare reads of what others have", &others),
-    ] {
+    for (name, all) in [("request to acknowledgement", &ours), ("bare durable writes", &theirs)] {
         let [median, high] = [0.5, 0.99].map(|share| milliseconds(quantile(all, share)));
         Bars::show(&format!("{name}, median and p99"), format!("{median} {high}"));
     }
     let median = quantile(&ratios, 0.5);
-    let name = format!("ratio to the writes, median of {} pairs", turns.len());
-    Bars::show(&name, format!("{median:.2} ×"));
-    let share = quantile(&shares, 0.5);
-    let shown = format!("{share:.2}");
-    bars.hold("share of 4 × the writes and 3 × the reads", shown, "1", share <= 1.0);
+    let name = format!("ratio, median of {} pairs", turns.len());
+    bars.hold(&name, format!("{median:.2} ×"), "4 ×", median <= BAR);
     let of_high = quantile(&ours, 0.99) / quantile(&theirs, 0.99);
     Bars::show("ratio of the p99s", format!("{of_high:.2} ×"));
 }
@@ -113,10 +88,8 @@ impl Node<'_> {
             let files = self.files(&host);
             let bare = early.unwrap_or_else(|| self.bare(&files));
             self.withdraw().await;
-            let others = self.others();
-            tokio::time::sleep(REST).await;
             if turn >= WARM_UP {
-                turns.push(Turn { regtrust, bare, others });
+                turns.push(Turn { regtrust, bare });
             }
         }
         turns
@@ -168,15 +141,6 @@ impl Node<'_> {
         let took = bare::write(&target, files).elapsed.as_secs_f64();
         fs::remove_dir_all(target).expect("clear a tree away");
         took
-    }
-
-    fn others(&self) -> f64 {
-        let files = tree::managed(self.tree);
-        let begin = Instant::now();
-        for file in files {
-            fs::read(self.tree.join(file.path)).expect("read what regtrust wrote");
-        }
-        begin.elapsed().as_secs_f64()
     }
 
     /// In turn as well; it is slow, so a few turns say enough.
